@@ -1,0 +1,41 @@
+//! A model as a folder: `manifest.json`, safetensors shards of at most 64 MiB, `tokenizer.json` and
+//! `MODEL_CARD.md`. Written whole or not at all; read strictly, each file's SHA-256 checked before any of its
+//! tensors is used, one tensor in memory at a time. Knows names, shapes and bytes, not the model.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod error;
+mod hash;
+mod layout;
+mod manifest;
+mod reader;
+mod source;
+#[cfg(not(target_arch = "wasm32"))]
+mod writer;
+
+pub use error::{Misshapen, WeightsError};
+pub use hash::sha256_hex;
+pub use manifest::{
+    FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_CARD_FILE, Manifest, MaskRule, Precision,
+    PromptEntry, Provenance, SHARD_LIMIT_BYTES, TOKENIZER_FILE, TensorEntry,
+};
+pub use reader::Reader;
+#[cfg(not(target_arch = "wasm32"))]
+pub use source::DirectorySource;
+pub use source::{MemorySource, Source};
+#[cfg(not(target_arch = "wasm32"))]
+pub use writer::{ModelDescription, Writer};

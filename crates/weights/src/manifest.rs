@@ -1,0 +1,320 @@
+//! `manifest.json`: what the model is, where it comes from, under which licence, and for each file its bytes,
+//! SHA-256 and tensors (name, dtype, shape in PyTorch's layout, byte offset from the start of the file).
+
+use serde::{Deserialize, Serialize};
+
+use crate::WeightsError;
+
+/// Version of the folder format that this crate reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+/// The manifest's name in the folder.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// The tokenizer's name in the folder.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// The model card's name in the folder; for people, so it is not hashed.
+pub const MODEL_CARD_FILE: &str = "MODEL_CARD.md";
+/// No shard is larger: browsers store and hash files of this size without strain.
+pub const SHARD_LIMIT_BYTES: u64 = 64 << 20;
+
+/// How numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// IEEE single precision, four bytes.
+    F32,
+    /// IEEE half precision, two bytes; widened to f32 on reading.
+    F16,
+}
+
+impl Precision {
+    /// Bytes of one value.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// `"f32"` or `"f16"`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+}
+
+/// Which of the model's two masks a person sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MaskRule {
+    /// The union of the instances kept.
+    #[default]
+    Union,
+    /// The semantic head, shown where the concept is present.
+    Semantic,
+}
+
+/// What a prompt is called, and the thresholds that suit it (chosen on validation data).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptEntry {
+    /// The wording shown to people, e.g. `left lung`.
+    pub canonical: String,
+    /// Other wordings of the same concept.
+    #[serde(default)]
+    pub synonyms: Vec<String>,
+    /// Instances (union) or the whole image (semantic, by presence) are kept above this probability.
+    pub threshold: f32,
+    /// Heading under which a list of prompts shows it, e.g. `chest X-ray`.
+    #[serde(default)]
+    pub category: String,
+    /// Mask rule for this prompt where it differs from the model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_rule: Option<MaskRule>,
+    /// A pixel belongs to the mask above this probability; 0.5 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_threshold: Option<f32>,
+}
+
+/// Where the weights come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// What the weights were made from: a training corpus or a published checkpoint.
+    pub source: String,
+    /// Commit of this repository that wrote them.
+    pub commit: String,
+    /// Day of writing, `YYYY-MM-DD`.
+    pub date: String,
+    /// The recipe, e.g. the name of the training configuration.
+    pub recipe: String,
+}
+
+/// One tensor in a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorEntry {
+    /// Canonical name.
+    pub name: String,
+    /// How its values are stored.
+    pub dtype: Precision,
+    /// Shape in PyTorch's layout.
+    pub shape: Vec<usize>,
+    /// Bytes from the start of the file to the first value.
+    pub offset: u64,
+}
+
+impl TensorEntry {
+    /// Number of values, or `None` when the shape overflows.
+    pub(crate) fn values(&self) -> Option<usize> {
+        let mut shape = self.shape.iter();
+        shape.try_fold(1_usize, |n, &side| n.checked_mul(side))
+    }
+
+    /// Number of bytes, or `None` when the shape overflows.
+    pub(crate) fn bytes(&self) -> Option<usize> {
+        self.values()?.checked_mul(self.dtype.bytes())
+    }
+}
+
+/// One file of the folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Name inside the folder, without any directory.
+    pub name: String,
+    /// Size.
+    pub bytes: u64,
+    /// SHA-256, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// The tensors in it; empty for `tokenizer.json` and other files.
+    #[serde(default)]
+    pub tensors: Vec<TensorEntry>,
+}
+
+/// The whole manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// The model's name.
+    pub name: String,
+    /// The model's configuration, as the model crate writes it.
+    pub config: serde_json::Value,
+    /// How the tensors are stored.
+    pub precision: Precision,
+    /// Licence of the weights.
+    pub licence: String,
+    /// Where the weights come from.
+    pub provenance: Provenance,
+    /// The mask that is shown unless a prompt or the user says otherwise.
+    #[serde(default)]
+    pub mask_rule: MaskRule,
+    /// What the model knows by name, with thresholds.
+    #[serde(default)]
+    pub prompts: Vec<PromptEntry>,
+    /// Every file but this one and the model card.
+    pub files: Vec<FileEntry>,
+}
+
+impl Manifest {
+    /// Parses and checks a manifest.
+    ///
+    /// # Errors
+    /// [`WeightsError::Version`] before anything else is looked at; [`WeightsError::Manifest`] when it is not the
+    /// JSON it should be, names a file outside the folder, or names a file or tensor twice.
+    pub fn parse(bytes: &[u8]) -> Result<Self, WeightsError> {
+        #[derive(Deserialize)]
+        struct VersionOnly {
+            format_version: u64,
+        }
+        let invalid = |e: serde_json::Error| WeightsError::Manifest {
+            reason: e.to_string(),
+        };
+        let VersionOnly { format_version } = serde_json::from_slice(bytes).map_err(invalid)?;
+        if format_version != u64::from(FORMAT_VERSION) {
+            return Err(WeightsError::Version {
+                found: format_version,
+                supported: FORMAT_VERSION,
+            });
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(invalid)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The prompt entry whose canonical wording or synonym is `prompt`, compared in lower case.
+    #[must_use]
+    pub fn prompt(&self, prompt: &str) -> Option<&PromptEntry> {
+        let wanted = prompt.trim().to_lowercase();
+        let is = |wording: &String| wording.trim().to_lowercase() == wanted;
+        let canonical = self.prompts.iter().find(|p| is(&p.canonical));
+        canonical.or_else(|| self.prompts.iter().find(|p| p.synonyms.iter().any(is)))
+    }
+
+    /// Bytes of all files together.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    fn check(&self) -> Result<(), WeightsError> {
+        let invalid = |reason: String| Err(WeightsError::Manifest { reason });
+        let mut names = std::collections::BTreeSet::new();
+        for file in &self.files {
+            if !is_plain_name(&file.name) || file.name == MANIFEST_FILE {
+                return invalid(format!("\"{}\" is not a file name it may use", file.name));
+            }
+            if !names.insert(("file", file.name.as_str())) {
+                return invalid(format!("it names the file \"{}\" twice", file.name));
+            }
+            if !file.tensors.is_empty() && file.bytes > SHARD_LIMIT_BYTES {
+                return invalid(format!("\"{}\" is larger than a shard may be", file.name));
+            }
+            for tensor in &file.tensors {
+                if !names.insert(("tensor", tensor.name.as_str())) {
+                    return invalid(format!("it names the tensor \"{}\" twice", tensor.name));
+                }
+                let end = tensor
+                    .bytes()
+                    .and_then(|n| tensor.offset.checked_add(n as u64));
+                if end.is_none_or(|end| end > file.bytes) {
+                    return invalid(format!("\"{}\" lies outside its file", tensor.name));
+                }
+            }
+        }
+        let probability = |p: f32| (0.0..=1.0).contains(&p);
+        for prompt in &self.prompts {
+            if !probability(prompt.threshold) || !prompt.mask_threshold.is_none_or(probability) {
+                return invalid(format!(
+                    "a threshold of \"{}\" is not within 0 and 1",
+                    prompt.canonical
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Letters, digits, `.`, `-` and `_`, not starting with a dot: such a name cannot leave the folder on any system.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest_json() -> serde_json::Value {
+        serde_json::json!({
+            "format_version": 1, "name": "m", "config": {"side": 252}, "precision": "f16",
+            "licence": "CC0-1.0",
+            "provenance": {"source": "s", "commit": "c", "date": "2026-01-01", "recipe": "r"},
+            "prompts": [{"canonical": "left lung", "synonyms": ["Lung, left"], "threshold": 0.3}],
+            "files": [{"name": "model-00001.safetensors", "bytes": 100, "sha256": "", "tensors": [
+                {"name": "a", "dtype": "f16", "shape": [2, 3], "offset": 88}]}],
+        })
+    }
+
+    fn parse(value: &serde_json::Value) -> Result<Manifest, WeightsError> {
+        Manifest::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn prompts_are_found_by_any_wording() {
+        let manifest = parse(&manifest_json()).unwrap();
+        assert_eq!(manifest.mask_rule, MaskRule::Union);
+        assert_eq!(manifest.prompt(" Left LUNG").unwrap().threshold, 0.3);
+        assert_eq!(
+            manifest.prompt("lung, left").unwrap().canonical,
+            "left lung"
+        );
+        assert!(manifest.prompt("lung").is_none());
+    }
+
+    #[test]
+    fn another_version_is_said_before_anything_else() {
+        let error = Manifest::parse(br#"{"format_version": 2, "all": "else"}"#).unwrap_err();
+        assert_eq!(error.code(), "WEIGHTS-VERSION");
+    }
+
+    #[test]
+    fn a_manifest_that_contradicts_itself_is_refused() {
+        let change = |pointer: &str, value: serde_json::Value| {
+            let mut json = manifest_json();
+            *json.pointer_mut(pointer).unwrap() = value;
+            parse(&json).unwrap_err().to_string()
+        };
+        for name in ["../x", "a/b", "", ".x", "manifest.json", "c:\\x"] {
+            assert!(change("/files/0/name", name.into()).contains("file name"));
+        }
+        assert!(change("/files/0/tensors/0/offset", 89.into()).contains("outside"));
+        assert!(change("/files/0/tensors/0/offset", u64::MAX.into()).contains("outside"));
+        let huge = serde_json::json!([u64::MAX, 4]);
+        assert!(change("/files/0/tensors/0/shape", huge).contains("outside"));
+        assert!(change("/files/0/bytes", ((64 << 20) + 1).into()).contains("larger"));
+        assert!(change("/prompts/0/threshold", 1.5.into()).contains("threshold"));
+        assert!(change("/precision", "q4".into()).contains("q4"));
+
+        let mut twice = manifest_json();
+        let tensor = twice["files"][0]["tensors"][0].clone();
+        twice["files"][0]["tensors"]
+            .as_array_mut()
+            .unwrap()
+            .push(tensor);
+        assert!(parse(&twice).unwrap_err().to_string().contains("twice"));
+        let mut unknown = manifest_json();
+        unknown["surprise"] = 1.into();
+        assert!(
+            parse(&unknown)
+                .unwrap_err()
+                .to_string()
+                .contains("surprise")
+        );
+    }
+}
