@@ -1,0 +1,84 @@
+//! `cargo xtask`: set-up and chores, the same on a developer's machine and in CI.
+//!
+//! `serve` builds the page and serves it, `test` runs everything and ends with `N passed, N failed, N skipped`,
+//! `check` is the quick part of `test`. Each installs what it needs and skips what is already there.
+
+mod adapter;
+mod counts;
+mod fingerprint;
+mod licences;
+mod page;
+mod process;
+mod serve;
+mod setup;
+mod skips;
+mod steps;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+/// Set-up and chores of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Set up, build the page and serve it; prints the address once it answers
+    Serve {
+        /// Port on 127.0.0.1; the first free one from 8080 if not given
+        #[arg(long)]
+        port: Option<u16>,
+        /// Do not open a browser
+        #[arg(long)]
+        no_open: bool,
+        /// Accepted for scripts; the page is always an optimised build, since an unoptimised model is too slow to use
+        #[arg(long)]
+        release: bool,
+    },
+    /// Set up and run every check and test; ends with `N passed, N failed, N skipped`
+    Test {
+        /// Run one step alone
+        #[arg(long, value_name = "NAME", value_parser = steps::names())]
+        only: Option<String>,
+    },
+    /// Formatting, lints and the WebAssembly build of the page's code
+    Check,
+    /// Install what the other chores need, and nothing else
+    Setup,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().chore) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the chore succeeded; an error is one that kept it from running at all.
+fn run(chore: Chore) -> Result<bool> {
+    let workspace = Workspace::find()?;
+    match chore {
+        Chore::Serve {
+            port,
+            no_open,
+            release: _,
+        } => serve::serve(&workspace, port, !no_open),
+        Chore::Test { only: Some(name) } => steps::run_all(&workspace, &[name.as_str()]),
+        Chore::Test { only: None } => steps::run_all(&workspace, steps::ALL),
+        Chore::Check => steps::run_all(&workspace, steps::CHECK),
+        Chore::Setup => setup::everything(&workspace).map(|()| true),
+    }
+}
