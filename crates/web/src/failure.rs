@@ -1,0 +1,80 @@
+//! Every library's error as the page gets it, and the failures that only exist here.
+
+use crate::protocol::Failure;
+
+/// Builds a failure of this crate's own.
+pub fn failure(code: &str, message: impl Into<String>, next_step: &str) -> Failure {
+    Failure {
+        code: code.to_owned(),
+        message: message.into(),
+        next_step: next_step.to_owned(),
+    }
+}
+
+/// No prompt was given.
+pub fn empty_prompt() -> Failure {
+    failure(
+        "PROMPT-EMPTY",
+        "There is no prompt.",
+        "Type what to find, such as \"lungs\"; separate several with commas.",
+    )
+}
+
+/// A request that needs a picture came before one was opened.
+pub fn no_picture() -> Failure {
+    failure("PICTURE-NONE", "No picture is open.", "Open an image or choose a sample case.")
+}
+
+/// A request that needs the model came before it was loaded, or while it is at work.
+pub fn no_model() -> Failure {
+    failure(
+        "MODEL-NOT-READY",
+        "The model is not ready.",
+        "Wait until the status line says \"Ready\", or reload the page.",
+    )
+}
+
+/// A message that this worker cannot read: page and worker are of different versions.
+pub fn unreadable_message() -> Failure {
+    failure(
+        "ENGINE-PROTOCOL",
+        "The engine was asked for something it does not know.",
+        "Reload the page: parts of it are of different versions.",
+    )
+}
+
+/// WebGPU is not there, or no adapter can be had.
+pub fn no_webgpu(why: &str) -> Failure {
+    failure(
+        "GPU-NONE",
+        format!("{why}: the model runs on the CPU, which is much slower."),
+        "For full speed use a current Chrome, Edge, Firefox or Safari with hardware acceleration switched on.",
+    )
+}
+
+/// The GPU could not set aside what the model asked for.
+pub fn gpu_out_of_memory() -> Failure {
+    failure(
+        "GPU-OUT-OF-MEMORY",
+        "The graphics processor ran out of memory.",
+        "Close other tabs and programs that use it, then segment again.",
+    )
+}
+
+/// The GPU went away.
+pub fn gpu_lost() -> Failure {
+    failure(
+        "GPU-LOST",
+        "The graphics processor stopped answering.",
+        "Reload the page; if it happens again, add ?backend=cpu to its address.",
+    )
+}
+
+/// The GPU refused a command: results would be wrong.
+pub fn gpu_fault() -> Failure {
+    failure(
+        "GPU-FAULT",
+        "The graphics processor refused a command, so that results would be wrong.",
+        "Reload the page; if it happens again, add ?backend=cpu to its address and report it.",
+    )
+}

@@ -1,0 +1,97 @@
+// The page's side of the worker protocol: requests with ids, progress, cancel, and what happens when
+// the worker dies.
+import type { Failure, Request, Response } from './protocol';
+
+/** A request without its id, which this module assigns. */
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+export type Message = WithoutId<Request>;
+
+/** A typed failure, from the worker or from the page itself. */
+export class Failed extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.message);
+  }
+}
+
+/** The request was cancelled. */
+export class Cancelled extends Error {}
+
+/** An answer and the binary data beside it. */
+export interface Answer {
+  message: Response;
+  buffers: ArrayBuffer[];
+}
+
+interface Pending {
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+  onPart: ((answer: Answer) => void) | undefined;
+}
+
+/** A request under way. */
+export interface Job {
+  /** The closing answer; rejects with `Failed` or `Cancelled`. */
+  done: Promise<Answer>;
+  /** Asks the worker to stop it. */
+  cancel(): void;
+}
+
+export class Engine {
+  #worker: Worker;
+  #nextId = 1;
+  #pending = new Map<number, Pending>();
+
+  /** `onCrash` is called once when the worker cannot go on. */
+  constructor(onCrash: (failure: Failure) => void) {
+    this.#worker = new Worker(new URL('app/worker.js', document.baseURI), { type: 'module', name: 'medsam3' });
+    const die = (failure: Failure): void => {
+      this.stop();
+      for (const pending of this.#pending.values()) pending.reject(new Failed(failure));
+      this.#pending.clear();
+      onCrash(failure);
+    };
+    this.#worker.addEventListener('message', (event: MessageEvent<Answer>) => {
+      const { message } = event.data;
+      if (message.kind === 'error' && message.id === 0) return die(message.error);
+      this.#settle(event.data);
+    });
+    this.#worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      die({
+        code: 'ENGINE-START',
+        message: 'The engine could not be started in this browser.',
+        nextStep: 'Reload the page; use a current version of Chrome, Edge, Firefox or Safari.',
+      });
+    });
+  }
+
+  /** Sends a request; `onPart` is told of every answer before the closing one. */
+  send(message: Message, buffers: ArrayBuffer[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
+    const id = this.#nextId++;
+    const done = new Promise<Answer>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, onPart });
+    });
+    this.#worker.postMessage({ message: { ...message, id }, buffers, module }, { transfer: buffers });
+    return { done, cancel: () => void this.#post({ kind: 'cancel', target: id }) };
+  }
+
+  /** Ends the worker at once. */
+  stop(): void {
+    this.#worker.terminate();
+  }
+
+  #post(message: Message): void {
+    this.#worker.postMessage({ message: { ...message, id: this.#nextId++ }, buffers: [] });
+  }
+
+  #settle(answer: Answer): void {
+    const { message } = answer;
+    const pending = this.#pending.get(message.id);
+    if (!pending) return;
+    if (message.kind === 'progress' || message.kind === 'prompt') return pending.onPart?.(answer);
+    this.#pending.delete(message.id);
+    if (message.kind === 'error') pending.reject(new Failed(message.error));
+    else if (message.kind === 'cancelled') pending.reject(new Cancelled());
+    else pending.resolve(answer);
+  }
+}

@@ -1,0 +1,139 @@
+// Generated from crates/web/src/protocol.rs by `cargo test -p medsam3-web`. Do not edit.
+
+/**
+ * From the page to the worker. Every request has an id of the page's choosing.
+ */
+export type Request = { "kind": "start", id: number, backend: BackendChoice, } | { "kind": "load-model", id: number, files: Array<string>, } | { "kind": "open", id: number, } | { "kind": "frame", id: number, frame: number, } | { "kind": "segment", id: number, prompts: Array<string>, frame: number, window: WindowLevel | null, rule: MaskRule, 
+/**
+ * Probability in 0..1 from which an instance is kept; the model's own when absent.
+ */
+threshold: number | null, } | { "kind": "cancel", id: number, target: number, };
+
+/**
+ * From the worker to the page. `id` is that of the request it belongs to; 0 when to none.
+ */
+export type Response = { "kind": "progress", id: number, stage: Stage, fraction: number | null, } | { "kind": "started", id: number, backend: Backend, whyCpu: Failure | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "opened", id: number, picture: PictureInfo, } | { "kind": "frame", id: number, frame: number, minimum: number, maximum: number, } | { "kind": "prompt", id: number, result: PromptAnswer, } | { "kind": "segmented", id: number, seconds: Seconds, } | { "kind": "cancelled", id: number, } | { "kind": "error", id: number, error: Failure, };
+
+/**
+ * What the page wants to compute on.
+ */
+export type BackendChoice = "auto" | "cpu";
+
+/**
+ * What is computed on.
+ */
+export type Backend = "webgpu" | "cpu";
+
+/**
+ * What long work is doing.
+ */
+export type Stage = "device" | "verify" | "weights" | "decode" | "image" | "prompt";
+
+/**
+ * DICOM's linear window (PS3.3 C.11.2.1.2), in modality values.
+ */
+export type WindowLevel = { center: number, width: number, };
+
+/**
+ * Which mask is painted for a prompt.
+ */
+export type MaskRule = "model" | "union" | "semantic";
+
+/**
+ * One value per pixel, or three.
+ */
+export type PixelKind = "gray" | "rgb";
+
+/**
+ * The open picture.
+ */
+export type PictureInfo = { width: number, height: number, frames: number, pixels: PixelKind, 
+/**
+ * "DICOM", "PNG" or "JPEG".
+ */
+format: string, 
+/**
+ * DICOM modality, such as "MR".
+ */
+modality: string | null, 
+/**
+ * Distance between the centres of neighbouring rows and of neighbouring columns.
+ */
+spacingMm: [number, number] | null, 
+/**
+ * The window to show a grey picture with at first.
+ */
+window: WindowLevel | null, };
+
+/**
+ * The loaded model.
+ */
+export type ModelInfo = { name: string, 
+/**
+ * "f32", "f16" or "q8".
+ */
+precision: string, licence: string, 
+/**
+ * Side of the square that the model sees, in pixels.
+ */
+imageSide: number, 
+/**
+ * Prompts that the model was trained on; any other text may be tried.
+ */
+prompts: Array<string>, };
+
+/**
+ * What a prompt found.
+ */
+export type PromptAnswer = { 
+/**
+ * Position in the request's list.
+ */
+index: number, prompt: string, 
+/**
+ * Set when the prompt was longer than the model reads and was cut.
+ */
+cut: Failure | null, 
+/**
+ * Probability in 0..1 that the concept is in the picture.
+ */
+presence: number, 
+/**
+ * Kept instances, best first.
+ */
+instances: Array<InstanceAnswer>, 
+/**
+ * The best score of any instance, kept or not.
+ */
+bestScore: number, areaPx: number, 
+/**
+ * Absent where the picture is not calibrated.
+ */
+areaMm2: number | null, };
+
+/**
+ * One instance of the concept.
+ */
+export type InstanceAnswer = { score: number, 
+/**
+ * Left, top, right, bottom in pixels of the picture.
+ */
+boxPx: [number, number, number, number], areaPx: number, };
+
+/**
+ * Wall-clock time of the parts of a `segment` request.
+ */
+export type Seconds = { 
+/**
+ * Trunk and neck; 0 when the embedding was still there.
+ */
+image: number, 
+/**
+ * All prompts together.
+ */
+prompts: number, };
+
+/**
+ * A failure: a stable code, what happened, what to do.
+ */
+export type Failure = { code: string, message: string, nextStep: string, };

@@ -1,0 +1,114 @@
+// The engine with everything it needs to be started, and started again after a crash: the compiled
+// module, the model's files and the picture that is open.
+import { fetchModel, fetchModule, type ModelFile } from './assets';
+import { Engine, Failed, type Answer, type Job, type Message } from './engine';
+import type { Backend, BackendChoice, Failure, ModelInfo, PictureInfo, Response } from './protocol';
+import type { FramePixels } from './viewer/port';
+
+export interface SessionEvents {
+  onProgress(message: Extract<Response, { kind: 'progress' }>): void;
+  onDownload(fraction: number): void;
+  onBackend(backend: Backend, whyCpu: Failure | null): void;
+  /** The engine crashed and is being started again. */
+  onCrash(failure: Failure): void;
+  /** The engine is back, with the model and the picture it had. */
+  onRestarted(): void;
+}
+
+export class Session {
+  #engine: Engine | undefined;
+  #module: WebAssembly.Module | undefined;
+  #modelFiles: ModelFile[] = [];
+  #file: Blob | undefined;
+  #picture: PictureInfo | undefined;
+  #restarts = 0;
+
+  constructor(
+    readonly choice: BackendChoice,
+    readonly events: SessionEvents,
+  ) {}
+
+  /** Fetches everything and starts the engine; pictures can be opened once it is done. */
+  async start(): Promise<void> {
+    const model = fetchModel((fraction) => this.events.onDownload(fraction));
+    const [module, files] = await Promise.all([fetchModule(), model]);
+    this.#module = module;
+    this.#modelFiles = files;
+    await this.#launch();
+  }
+
+  /** Hands the model to the engine. */
+  async loadModel(): Promise<ModelInfo> {
+    const buffers = await Promise.all(this.#modelFiles.map((file) => file.bytes.arrayBuffer()));
+    const files = this.#modelFiles.map((file) => file.name);
+    const { message } = await this.#send({ kind: 'load-model', files }, buffers).done;
+    return expect(message, 'model-loaded').model;
+  }
+
+  /** Opens a picture; on failure what was open stays open. */
+  async open(file: Blob): Promise<PictureInfo> {
+    const { message } = await this.#send({ kind: 'open' }, [await file.arrayBuffer()]).done;
+    this.#file = file;
+    this.#picture = expect(message, 'opened').picture;
+    return this.#picture;
+  }
+
+  /** Pixels of a frame of the open picture. */
+  async frame(frame: number): Promise<FramePixels> {
+    const { message, buffers } = await this.#send({ kind: 'frame', frame }).done;
+    const { minimum, maximum } = expect(message, 'frame');
+    const buffer = buffers[0] ?? new ArrayBuffer(0);
+    const values = this.#picture?.pixels === 'rgb' ? new Uint8Array(buffer) : new Float32Array(buffer);
+    return { values, minimum, maximum };
+  }
+
+  /** Segments; `onPrompt` is told of each prompt's answer as it comes. */
+  segment(request: Omit<Extract<Message, { kind: 'segment' }>, 'kind'>, onPrompt: (answer: Answer) => void): Job {
+    return this.#send({ kind: 'segment', ...request }, [], onPrompt);
+  }
+
+  /** Ends the worker, work and all, and brings a new one to the same state. */
+  async restart(): Promise<void> {
+    this.#engine?.stop();
+    await this.#launch();
+    await this.loadModel();
+    if (this.#file) await this.open(this.#file);
+  }
+
+  async #launch(): Promise<void> {
+    this.#engine = new Engine((failure) => void this.#crashed(failure));
+    const job = this.#send({ kind: 'start', backend: this.choice }, [], undefined, this.#module);
+    const { backend, whyCpu } = expect((await job.done).message, 'started');
+    this.events.onBackend(backend, whyCpu);
+  }
+
+  async #crashed(failure: Failure): Promise<void> {
+    // A fault that comes back on the way up would go round for ever.
+    if (failure.code === 'ENGINE-START' || ++this.#restarts > 3) return this.events.onCrash(failure);
+    this.events.onCrash(failure);
+    await this.restart().then(
+      () => this.events.onRestarted(),
+      () => undefined,
+    );
+  }
+
+  #send(message: Message, buffers: ArrayBuffer[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
+    if (!this.#engine) throw new Failed(notStarted);
+    const part = (answer: Answer): void => {
+      if (answer.message.kind === 'progress') this.events.onProgress(answer.message);
+      else onPart?.(answer);
+    };
+    return this.#engine.send(message, buffers, part, module);
+  }
+}
+
+const notStarted: Failure = {
+  code: 'ENGINE-NOT-READY',
+  message: 'The engine is not running.',
+  nextStep: 'Wait until the page is ready, or reload it.',
+};
+
+function expect<K extends Response['kind']>(message: Response, kind: K): Extract<Response, { kind: K }> {
+  if (message.kind !== kind) throw new Failed({ ...notStarted, code: 'ENGINE-PROTOCOL', message: 'The engine gave an answer that the page does not know.' });
+  return message as Extract<Response, { kind: K }>;
+}

@@ -1,0 +1,41 @@
+// The status line (stage and back end, in words and in data attributes) and the progress bar.
+import type { Backend, Stage } from '../protocol';
+import { byId } from './dom';
+
+export type PageStage = Stage | 'starting' | 'download' | 'ready' | 'cancelling' | 'failed';
+
+const WORDS: Record<PageStage, string> = {
+  starting: 'Starting',
+  download: 'Loading the model',
+  device: 'Preparing the processor',
+  verify: 'Checking the model',
+  weights: 'Placing the model on the processor',
+  decode: 'Reading the file',
+  image: 'Looking at the image',
+  prompt: 'Looking for',
+  cancelling: 'Cancelling',
+  ready: 'Ready',
+  failed: 'Not available',
+};
+
+const line = byId('status');
+const bar = byId<HTMLProgressElement>('progress');
+let backend: Backend | '' = '';
+
+/** Names the back end from now on. */
+export function setBackend(value: Backend): void {
+  backend = value;
+}
+
+/** Says what is going on; `fraction` in 0..1 where known, `null` where not; `detail` such as a prompt. */
+export function showStage(stage: PageStage, fraction: number | null = null, detail = ''): void {
+  const where = backend === 'cpu' ? 'cpu (the slow path)' : backend;
+  const words = [`${WORDS[stage]}${detail && ` ${detail}`}`, where].filter(Boolean).join(' · ');
+  // Screen readers repeat a status that is written again.
+  if (line.textContent !== words) line.textContent = words;
+  line.dataset['stage'] = stage;
+  line.dataset['backend'] = backend;
+  bar.hidden = stage === 'ready' || stage === 'failed';
+  if (fraction === null) bar.removeAttribute('value');
+  else bar.value = fraction;
+}

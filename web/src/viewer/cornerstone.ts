@@ -1,0 +1,197 @@
+// The viewer on Cornerstone3D: a stack viewport fed with the frames that the worker decoded, so that
+// what is shown and what the model sees come from one decoder.
+import { Enums, RenderingEngine, cache, imageLoader, init, metaData, utilities, type Types } from '@cornerstonejs/core';
+import type { PictureInfo, WindowLevel } from '../protocol';
+import type { FramePixels, Placement, ViewerPort } from './port';
+
+const SCHEME = 'medsam3';
+const VIEWPORT = 'picture';
+/** Zoom limits, in view pixels per picture pixel. */
+const LEAST_SCALE = 0.02;
+const GREATEST_SCALE = 64;
+
+interface Open {
+  serial: number;
+  picture: PictureInfo;
+  fetchFrame: (frame: number) => Promise<FramePixels>;
+}
+
+export class CornerstoneViewer implements ViewerPort {
+  onPlacement: () => void = () => {};
+  #engine: RenderingEngine;
+  #open: Open | undefined;
+  #serial = 0;
+
+  constructor(element: HTMLDivElement) {
+    init();
+    imageLoader.registerImageLoader(SCHEME, (id: string) => ({ promise: this.#load(id) }));
+    metaData.addProvider((type: string, id: unknown) => this.#metadata(type, id), 1000);
+    this.#engine = new RenderingEngine('medsam3');
+    this.#engine.enableElement({
+      viewportId: VIEWPORT,
+      type: Enums.ViewportType.STACK,
+      element,
+      defaultOptions: { background: [0, 0, 0] },
+    });
+    element.addEventListener(Enums.Events.IMAGE_RENDERED, () => this.onPlacement());
+    new ResizeObserver(() => this.#engine.resize(true, true)).observe(element);
+  }
+
+  async open(picture: PictureInfo, fetchFrame: (frame: number) => Promise<FramePixels>): Promise<void> {
+    cache.purgeCache();
+    this.#open = { serial: ++this.#serial, picture, fetchFrame };
+    const ids = Array.from({ length: picture.frames }, (_, frame) => this.#id(frame));
+    await this.#viewport().setStack(ids, 0);
+    if (picture.window) this.#applyWindow(picture.window);
+    this.reset();
+  }
+
+  async showFrame(frame: number): Promise<void> {
+    await this.#viewport().setImageIdIndex(frame);
+    this.#viewport().render();
+  }
+
+  setWindow(window: WindowLevel): void {
+    this.#applyWindow(window);
+    this.#viewport().render();
+  }
+
+  zoom(factor: number, x: number, y: number): void {
+    const viewport = this.#viewport();
+    const before = this.placement();
+    const scale = Math.min(GREATEST_SCALE, Math.max(LEAST_SCALE, before.scaleX * factor));
+    viewport.setZoom(viewport.getZoom() * (scale / before.scaleX));
+    const after = this.placement();
+    const column = (x - before.left) / before.scaleX;
+    const row = (y - before.top) / before.scaleY;
+    this.pan(x - (column * after.scaleX + after.left), y - (row * after.scaleY + after.top));
+  }
+
+  pan(dx: number, dy: number): void {
+    const viewport = this.#viewport();
+    const [x, y] = viewport.getPan();
+    viewport.setPan([x + dx, y + dy]);
+    viewport.render();
+  }
+
+  reset(): void {
+    this.#viewport().resetCamera();
+    this.#viewport().render();
+  }
+
+  placement(): Placement {
+    const { picture } = this.#current();
+    const [rowSpacing, columnSpacing] = spacing(picture);
+    const viewport = this.#viewport();
+    // The centre of the first pixel is the origin of the world: its corner is half a pixel before.
+    const [left, top] = viewport.worldToCanvas([-0.5 * columnSpacing, -0.5 * rowSpacing, 0]);
+    const [right, bottom] = viewport.worldToCanvas([
+      (picture.width - 0.5) * columnSpacing,
+      (picture.height - 0.5) * rowSpacing,
+      0,
+    ]);
+    return { scaleX: (right - left) / picture.width, scaleY: (bottom - top) / picture.height, left, top };
+  }
+
+  #applyWindow({ center, width }: WindowLevel): void {
+    // The end points of DICOM's linear function, PS3.3 C.11.2.1.2.1.
+    const lower = center - 0.5 - (width - 1) / 2;
+    this.#viewport().setProperties({ voiRange: { lower, upper: lower + Math.max(width - 1, 1e-6) } });
+  }
+
+  #viewport(): Types.IStackViewport {
+    return this.#engine.getViewport(VIEWPORT) as Types.IStackViewport;
+  }
+
+  #current(): Open {
+    if (!this.#open) throw new Error('no picture is open');
+    return this.#open;
+  }
+
+  #id(frame: number): string {
+    return `${SCHEME}:${this.#serial}/${frame}`;
+  }
+
+  async #load(id: string): Promise<Types.IImage> {
+    const { picture, fetchFrame } = this.#current();
+    const { values, minimum, maximum } = await fetchFrame(Number(id.split('/')[1]));
+    const [rowSpacing, columnSpacing] = spacing(picture);
+    const color = picture.pixels === 'rgb';
+    const { width, height } = picture;
+    const voxelManager = utilities.VoxelManager.createImageVoxelManager({
+      width,
+      height,
+      scalarData: values,
+      numberOfComponents: color ? 3 : 1,
+      id,
+    });
+    return {
+      imageId: id,
+      minPixelValue: minimum,
+      maxPixelValue: maximum,
+      slope: 1,
+      intercept: 0,
+      windowCenter: picture.window?.center ?? 128,
+      windowWidth: picture.window?.width ?? 256,
+      voiLUTFunction: Enums.VOILUTFunctionType.LINEAR,
+      getPixelData: () => voxelManager.getScalarData() as Types.PixelDataTypedArray,
+      getCanvas: () => document.createElement('canvas'),
+      rows: height,
+      columns: width,
+      height,
+      width,
+      color,
+      rgba: false,
+      numberOfComponents: color ? 3 : 1,
+      columnPixelSpacing: columnSpacing,
+      rowPixelSpacing: rowSpacing,
+      invert: false,
+      photometricInterpretation: color ? 'RGB' : 'MONOCHROME2',
+      sizeInBytes: values.byteLength,
+      voxelManager,
+      dataType: color ? 'Uint8Array' : 'Float32Array',
+    } as Types.IImage;
+  }
+
+  #metadata(type: string, id: unknown): unknown {
+    if (typeof id !== 'string' || !id.startsWith(`${SCHEME}:`) || !this.#open) return undefined;
+    const { picture } = this.#open;
+    const color = picture.pixels === 'rgb';
+    const [rowSpacing, columnSpacing] = spacing(picture);
+    switch (type) {
+      case Enums.MetadataModules.IMAGE_PLANE:
+        return {
+          frameOfReferenceUID: SCHEME,
+          rows: picture.height,
+          columns: picture.width,
+          imageOrientationPatient: [1, 0, 0, 0, 1, 0],
+          rowCosines: [1, 0, 0],
+          columnCosines: [0, 1, 0],
+          imagePositionPatient: [0, 0, 0],
+          pixelSpacing: [rowSpacing, columnSpacing],
+          rowPixelSpacing: rowSpacing,
+          columnPixelSpacing: columnSpacing,
+        };
+      case Enums.MetadataModules.IMAGE_PIXEL: {
+        const bits = color ? 8 : 32;
+        return {
+          samplesPerPixel: color ? 3 : 1,
+          photometricInterpretation: color ? 'RGB' : 'MONOCHROME2',
+          rows: picture.height,
+          columns: picture.width,
+          bitsAllocated: bits,
+          bitsStored: bits,
+          highBit: bits - 1,
+          pixelRepresentation: color ? 0 : 1,
+        };
+      }
+      default:
+        return undefined;
+    }
+  }
+}
+
+/** Row and column spacing; an uncalibrated picture has square pixels. */
+function spacing(picture: PictureInfo): [number, number] {
+  return picture.spacingMm ?? [1, 1];
+}
