@@ -48,6 +48,8 @@ pub fn build(workspace: &Workspace) -> Result<()> {
     if stamp.exists() {
         fs::remove_file(&stamp)?;
     }
+    // Trunk hands `--offline` on to cargo.
+    run(workspace.cargo().args(["fetch", "--locked", "--quiet"]))?;
     let mut trunk = workspace.command("trunk");
     trunk.args([
         "--config",
