@@ -1,0 +1,364 @@
+//! The image pixel description (PS3.3 C.7.6.3), modality transform (C.11.1), windows (C.11.2) and pixel
+//! measures (C.7.6.2, C.7.6.16.2.1), checked before any pixel is touched.
+
+use dicom_dictionary_std::tags;
+
+use super::attributes::{self, Attributes};
+use super::color::Palette;
+use super::layout::File;
+use super::syntax::{Codec, Encoding};
+use crate::limits;
+use crate::{ImagingError, Window};
+
+/// Photometric interpretation (0028,0004).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Photometric {
+    Monochrome1,
+    Monochrome2,
+    Palette,
+    Rgb,
+    YbrFull,
+    YbrFull422,
+}
+
+impl Photometric {
+    pub(super) fn is_gray(self) -> bool {
+        matches!(self, Self::Monochrome1 | Self::Monochrome2)
+    }
+
+    pub(super) fn is_inverted(self) -> bool {
+        self == Self::Monochrome1
+    }
+
+    fn samples(self) -> u16 {
+        if self.is_gray() || self == Self::Palette {
+            1
+        } else {
+            3
+        }
+    }
+}
+
+/// Stored values to modality values.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Modality {
+    Linear {
+        slope: f64,
+        intercept: f64,
+    },
+    /// First stored value mapped, and the table.
+    Table {
+        first: i64,
+        values: Vec<u16>,
+    },
+}
+
+/// What may differ from frame to frame.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FrameFunctions {
+    pub(super) modality: Modality,
+    pub(super) window: Option<Window>,
+}
+
+/// Everything needed to turn stored bytes into a picture.
+#[derive(Debug, Clone)]
+pub(super) struct Header {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) frame_count: usize,
+    pub(super) samples: u16,
+    pub(super) photometric: Photometric,
+    pub(super) planar: bool,
+    pub(super) bits_allocated: u16,
+    pub(super) bits_stored: u16,
+    /// Lowest bit of a stored value.
+    pub(super) shift: u16,
+    pub(super) signed: bool,
+    /// Inclusive range of stored values that are padding.
+    pub(super) padding: Option<(i64, i64)>,
+    pub(super) modality: Option<String>,
+    pub(super) spacing_mm: Option<[f64; 2]>,
+    pub(super) palette: Option<Palette>,
+    /// One for all frames, or one per frame.
+    pub(super) functions: Vec<FrameFunctions>,
+}
+
+impl Header {
+    pub(super) fn pixels(&self) -> usize {
+        self.rows.saturating_mul(self.columns)
+    }
+
+    pub(super) fn functions(&self, frame: usize) -> Option<&FrameFunctions> {
+        self.functions.get(frame).or_else(|| self.functions.first())
+    }
+}
+
+/// Reads and checks the description of an image.
+///
+/// # Errors
+///
+/// [`ImagingError::DicomNoPixels`], [`ImagingError::DicomMalformed`],
+/// [`ImagingError::UnsupportedPixels`], [`ImagingError::TooLarge`].
+pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
+    if file.scan.pixels.is_none() {
+        return Err(if file.scan.has_float_pixels {
+            ImagingError::UnsupportedPixels {
+                detail: "floating point numbers",
+            }
+        } else {
+            ImagingError::DicomNoPixels
+        });
+    }
+    let object = attributes::parse(&file.scan.header, file.syntax.encoding)?;
+    let attributes = Attributes::new(&object);
+    let dimension = |tag, detail| {
+        attributes
+            .integer(tag)
+            .and_then(|value| u64::try_from(value).ok())
+            .filter(|&value| value > 0)
+            .ok_or(ImagingError::DicomMalformed { detail })
+    };
+    let rows = dimension(tags::ROWS, "the number of rows is missing or zero")?;
+    let columns = dimension(tags::COLUMNS, "the number of columns is missing or zero")?;
+    limits::frame_pixels(columns, rows)?;
+    let frame_count = attributes
+        .integer(tags::NUMBER_OF_FRAMES)
+        .unwrap_or(1)
+        .max(1);
+    let frame_count = usize::try_from(frame_count).unwrap_or(usize::MAX);
+
+    let samples = attributes.integer(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
+    let photometric = photometric(attributes, samples)?;
+    if i64::from(photometric.samples()) != samples {
+        return Err(ImagingError::DicomMalformed {
+            detail: "samples per pixel and photometric interpretation contradict each other",
+        });
+    }
+    let bits = Bits::read(attributes, photometric)?;
+    if bits.allocated == 1 && file.syntax.codec != Codec::Native {
+        return Err(ImagingError::UnsupportedPixels {
+            detail: "compressed single bits",
+        });
+    }
+    let palette = if photometric == Photometric::Palette {
+        if file.syntax.encoding == Encoding::EXPLICIT_BIG || bits.allocated != 8 {
+            return Err(ImagingError::UnsupportedPixels {
+                detail: "palette colours other than 8 bit little endian",
+            });
+        }
+        Some(Palette::read(attributes)?)
+    } else {
+        None
+    };
+    Ok(Header {
+        rows: rows as usize,
+        columns: columns as usize,
+        frame_count,
+        samples: photometric.samples(),
+        photometric,
+        planar: attributes.integer(tags::PLANAR_CONFIGURATION) == Some(1),
+        padding: padding(attributes, &bits),
+        bits_allocated: bits.allocated,
+        bits_stored: bits.stored,
+        shift: bits.shift,
+        signed: bits.signed,
+        modality: attributes
+            .text(tags::MODALITY)
+            .filter(|text| text.len() <= 16 && text.chars().all(|c| c.is_ascii_alphanumeric())),
+        spacing_mm: spacing(attributes),
+        palette,
+        functions: functions(attributes, bits.signed)?,
+    })
+}
+
+fn photometric(attributes: Attributes<'_>, samples: i64) -> Result<Photometric, ImagingError> {
+    let name = attributes.text(tags::PHOTOMETRIC_INTERPRETATION);
+    match name.as_deref() {
+        Some("MONOCHROME1") => Ok(Photometric::Monochrome1),
+        Some("MONOCHROME2") => Ok(Photometric::Monochrome2),
+        Some("PALETTE COLOR") => Ok(Photometric::Palette),
+        Some("RGB") => Ok(Photometric::Rgb),
+        Some("YBR_FULL") => Ok(Photometric::YbrFull),
+        Some("YBR_FULL_422") => Ok(Photometric::YbrFull422),
+        None if samples == 1 => Ok(Photometric::Monochrome2),
+        None if samples == 3 => Ok(Photometric::Rgb),
+        _ => Err(ImagingError::UnsupportedPixels {
+            detail: "a photometric interpretation other than MONOCHROME, PALETTE COLOR, RGB and YBR_FULL",
+        }),
+    }
+}
+
+/// How a stored value sits in its cell.
+struct Bits {
+    allocated: u16,
+    stored: u16,
+    shift: u16,
+    signed: bool,
+}
+
+impl Bits {
+    fn read(attributes: Attributes<'_>, photometric: Photometric) -> Result<Self, ImagingError> {
+        let integer = |tag| {
+            attributes
+                .integer(tag)
+                .and_then(|value| u16::try_from(value).ok())
+        };
+        let allocated = integer(tags::BITS_ALLOCATED).ok_or(ImagingError::DicomMalformed {
+            detail: "the number of bits per sample is missing",
+        })?;
+        let fits = match photometric.samples() {
+            1 => matches!(allocated, 1 | 8 | 16 | 32),
+            _ => matches!(allocated, 8 | 16),
+        };
+        if !fits {
+            return Err(ImagingError::UnsupportedPixels {
+                detail: "a number of bits per sample other than 1, 8, 16 or 32",
+            });
+        }
+        let stored = integer(tags::BITS_STORED)
+            .filter(|stored| (1..=allocated).contains(stored))
+            .unwrap_or(allocated);
+        let high = integer(tags::HIGH_BIT)
+            .filter(|&high| high < allocated && high + 1 >= stored)
+            .unwrap_or(stored - 1);
+        Ok(Self {
+            allocated,
+            stored,
+            shift: high + 1 - stored,
+            signed: attributes.integer(tags::PIXEL_REPRESENTATION) == Some(1),
+        })
+    }
+}
+
+/// Reads a 16-bit attribute whose signedness follows the pixels (VR "US or SS").
+fn as_stored(value: i64, signed: bool) -> i64 {
+    match (signed, value) {
+        (true, 0x8000..=0xFFFF) => value - 0x1_0000,
+        (false, -0x8000..=-1) => value + 0x1_0000,
+        _ => value,
+    }
+}
+
+fn padding(attributes: Attributes<'_>, bits: &Bits) -> Option<(i64, i64)> {
+    let value = as_stored(attributes.integer(tags::PIXEL_PADDING_VALUE)?, bits.signed);
+    let limit = attributes
+        .integer(tags::PIXEL_PADDING_RANGE_LIMIT)
+        .map_or(value, |limit| as_stored(limit, bits.signed));
+    Some((value.min(limit), value.max(limit)))
+}
+
+/// Distances in the patient: Pixel Spacing, here or in the functional groups.
+fn spacing(attributes: Attributes<'_>) -> Option<[f64; 2]> {
+    let pair = |attributes: Attributes<'_>, tag| match attributes.decimals(tag).as_slice() {
+        &[row, column] if row > 0.0 && column > 0.0 => Some([row, column]),
+        _ => None,
+    };
+    if let Some(spacing) = pair(attributes, tags::PIXEL_SPACING) {
+        // PS3.3 10.7.1.3: equal to the detector's spacing and without a calibration, it is the
+        // detector's spacing, magnified by an unknown factor in the patient.
+        let detector = pair(attributes, tags::IMAGER_PIXEL_SPACING) == Some(spacing)
+            && attributes
+                .text(tags::PIXEL_SPACING_CALIBRATION_TYPE)
+                .is_none();
+        return (!detector).then_some(spacing);
+    }
+    [
+        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+        tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+    ]
+    .into_iter()
+    .filter_map(|groups| attributes.items(groups).next())
+    .find_map(|group| {
+        let measures = group.items(tags::PIXEL_MEASURES_SEQUENCE).next()?;
+        pair(measures, tags::PIXEL_SPACING)
+    })
+}
+
+/// Modality transform and window: of the frame, else of all frames, else of the image.
+fn functions(
+    attributes: Attributes<'_>,
+    signed: bool,
+) -> Result<Vec<FrameFunctions>, ImagingError> {
+    let shared = attributes
+        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
+        .next();
+    let of = |group: Option<Attributes<'_>>| -> Result<FrameFunctions, ImagingError> {
+        let item = |sequence| {
+            [group, shared]
+                .into_iter()
+                .flatten()
+                .find_map(|group| group.items(sequence).next())
+                .unwrap_or(attributes)
+        };
+        Ok(FrameFunctions {
+            modality: modality(item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE), signed)?,
+            window: window(item(tags::FRAME_VOILUT_SEQUENCE)),
+        })
+    };
+    let per_frame: Vec<_> = attributes
+        .items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
+        .map(|group| of(Some(group)))
+        .collect::<Result<_, _>>()?;
+    if per_frame.is_empty() {
+        Ok(vec![of(None)?])
+    } else {
+        Ok(per_frame)
+    }
+}
+
+fn modality(attributes: Attributes<'_>, signed: bool) -> Result<Modality, ImagingError> {
+    if let Some(table) = attributes.items(tags::MODALITY_LUT_SEQUENCE).next() {
+        let malformed = ImagingError::DicomMalformed {
+            detail: "the modality lookup table is incomplete",
+        };
+        let descriptor = table.integers(tags::LUT_DESCRIPTOR);
+        let &[count, first, _bits] = descriptor.as_slice() else {
+            return Err(malformed);
+        };
+        let count = table_length(count);
+        let values: Vec<u16> = table
+            .integers(tags::LUT_DATA)
+            .into_iter()
+            .map(|value| as_stored(value, false) as u16)
+            .collect();
+        if values.len() < count {
+            return Err(malformed);
+        }
+        return Ok(Modality::Table {
+            first: as_stored(first, signed),
+            values,
+        });
+    }
+    Ok(Modality::Linear {
+        slope: attributes.decimal(tags::RESCALE_SLOPE).unwrap_or(1.0),
+        intercept: attributes.decimal(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+    })
+}
+
+/// Number of entries of a lookup table: 0 stands for 65536 (PS3.3 C.11.1.1).
+pub(super) fn table_length(count: i64) -> usize {
+    match as_stored(count, false) {
+        0 => 1 << 16,
+        count => usize::try_from(count).unwrap_or_default(),
+    }
+}
+
+/// The first window of a data set or item.
+fn window(attributes: Attributes<'_>) -> Option<Window> {
+    let center = attributes.decimal(tags::WINDOW_CENTER)?;
+    let width = attributes.decimal(tags::WINDOW_WIDTH)?;
+    if width <= 0.0 {
+        return None;
+    }
+    // PS3.3 C.11.2.1.3.2: LINEAR_EXACT is LINEAR with both numbers moved; a sigmoid is shown as its tangent.
+    let exact = attributes.text(tags::VOILUT_FUNCTION).as_deref() == Some("LINEAR_EXACT");
+    let (center, width) = if exact {
+        (center + 0.5, width + 1.0)
+    } else {
+        (center, width)
+    };
+    Some(Window {
+        center: center as f32,
+        width: width as f32,
+    })
+}

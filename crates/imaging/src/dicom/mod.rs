@@ -1,0 +1,43 @@
+//! DICOM: from the bytes of one file to a [`Picture`] (PS3.10 file format, PS3.5 encodings, PS3.3
+//! C.7.6.3 image pixel). Only the attributes that decide pixels are read; nothing of the patient is kept.
+//! What would be decoded wrongly is refused by name.
+
+mod attributes;
+mod color;
+mod frames;
+mod header;
+mod jpeg;
+mod layout;
+mod native;
+mod reader;
+mod rle;
+mod scan;
+mod syntax;
+
+use crate::picture::Description;
+use crate::{ImagingError, Picture, PictureKind};
+
+/// Opens a DICOM file, with or without preamble and file meta group.
+///
+/// # Errors
+///
+/// [`ImagingError::NotAnImage`] for bytes that are no DICOM, else the typed reason.
+pub(crate) fn open(bytes: &[u8]) -> Result<Picture, ImagingError> {
+    let file = layout::read(bytes)?;
+    let header = header::read(&file)?;
+    let source = frames::Frames::new(&file, &header)?;
+    let description = Description {
+        width: header.columns,
+        height: header.rows,
+        kind: if header.photometric.is_gray() {
+            PictureKind::Gray
+        } else {
+            PictureKind::Rgb
+        },
+        format: "DICOM",
+        modality: header.modality.clone(),
+        spacing_mm: header.spacing_mm,
+        inverted: header.photometric.is_inverted(),
+    };
+    Picture::from_source(description, header.frame_count, Box::new(source))
+}

@@ -1,0 +1,88 @@
+//! Stored values from uncompressed bytes (PS3.5 section 8): bit fields, signs, byte order, planes.
+
+use super::header::Header;
+
+/// Swaps the bytes of every 16-bit word.
+pub(super) fn swap_words(bytes: &mut [u8]) {
+    for word in bytes.chunks_exact_mut(2) {
+        word.reverse();
+    }
+}
+
+/// Turns big-endian cells of `bytes_per_cell` into little-endian ones.
+pub(super) fn swap_cells(bytes: &mut [u8], bytes_per_cell: usize) {
+    if bytes_per_cell > 1 {
+        for cell in bytes.chunks_exact_mut(bytes_per_cell) {
+            cell.reverse();
+        }
+    }
+}
+
+/// `count` single bits from bit `start`, lowest bit of each byte first.
+pub(super) fn unpack_bits(bytes: &[u8], start: usize, count: usize) -> Vec<u8> {
+    (start..start.saturating_add(count))
+        .map(|bit| {
+            let byte = bytes.get(bit / 8).copied().unwrap_or_default();
+            (byte >> (bit % 8)) & 1
+        })
+        .collect()
+}
+
+/// Planes `[3, pixels]` of `bytes_per_cell` to pixels `[pixels, 3]`.
+pub(super) fn interleave(planes: &[u8], bytes_per_cell: usize) -> Vec<u8> {
+    let plane_len = planes.len() / 3;
+    let mut planes = planes.chunks_exact(plane_len.max(1));
+    let (Some(red), Some(green), Some(blue)) = (planes.next(), planes.next(), planes.next()) else {
+        return Vec::new();
+    };
+    let cells = red
+        .chunks_exact(bytes_per_cell)
+        .zip(green.chunks_exact(bytes_per_cell))
+        .zip(blue.chunks_exact(bytes_per_cell));
+    let mut pixels = Vec::with_capacity(plane_len.saturating_mul(3));
+    for ((red, green), blue) in cells {
+        pixels.extend_from_slice(red);
+        pixels.extend_from_slice(green);
+        pixels.extend_from_slice(blue);
+    }
+    pixels
+}
+
+/// Stored values of little-endian cells: shifted to bit 0, masked to Bits Stored, sign extended.
+pub(super) fn stored_values<'a>(
+    cells: &'a [u8],
+    bytes_per_cell: usize,
+    header: &Header,
+) -> impl Iterator<Item = i64> + use<'a> {
+    let (shift, bits, signed) = (header.shift, header.bits_stored, header.signed);
+    let mask = (1i64 << bits) - 1;
+    cells.chunks_exact(bytes_per_cell.max(1)).map(move |cell| {
+        let raw = cell
+            .iter()
+            .rev()
+            .fold(0i64, |value, &byte| (value << 8) | i64::from(byte));
+        let value = (raw >> shift) & mask;
+        if signed && value >> (bits - 1) != 0 {
+            value - (1 << bits)
+        } else {
+            value
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{interleave, unpack_bits};
+
+    #[test]
+    fn planes_become_pixels() {
+        assert_eq!(interleave(&[1, 2, 3, 4, 5, 6], 1), [1, 3, 5, 2, 4, 6]);
+        assert_eq!(interleave(&[1, 2, 3, 4, 5, 6], 2), [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn bits_start_at_the_lowest() {
+        assert_eq!(unpack_bits(&[0b0000_0101, 0b1], 0, 4), [1, 0, 1, 0]);
+        assert_eq!(unpack_bits(&[0b1000_0000, 0b1], 7, 2), [1, 1]);
+    }
+}

@@ -1,0 +1,124 @@
+//! Why an image could not be opened: a stable code, what happened, and what to do about it.
+//! No variant carries a file name or text from the patient's record.
+
+use thiserror::Error;
+
+/// Every way in which opening or reading an image can fail.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ImagingError {
+    /// The bytes are none of the formats known here.
+    #[error("The file is not a DICOM, PNG or JPEG image.")]
+    NotAnImage,
+    /// A PNG or JPEG that its decoder rejects.
+    #[error("The {format} file is damaged and cannot be decoded.")]
+    Damaged {
+        /// `"PNG"` or `"JPEG"`.
+        format: &'static str,
+    },
+    /// A size that would not fit the memory set aside for one image.
+    #[error("The image is too large: {what} would be {needed}, the limit is {limit}.")]
+    TooLarge {
+        /// What was measured, with its unit.
+        what: &'static str,
+        /// The size that the file asks for.
+        needed: u64,
+        /// The largest size accepted.
+        limit: u64,
+    },
+    /// A DICOM file that ends before its declared content does.
+    #[error("The DICOM file is cut short: {expected} bytes are declared and {found} are there.")]
+    DicomTruncated {
+        /// Bytes that the file declares for the part that is cut.
+        expected: u64,
+        /// Bytes of it that are present.
+        found: u64,
+    },
+    /// A DICOM file whose structure contradicts itself.
+    #[error("The DICOM file is malformed: {detail}.")]
+    DicomMalformed {
+        /// What is wrong, in words of ours.
+        detail: &'static str,
+    },
+    /// A DICOM object without an image, such as a report, a plan or a directory.
+    #[error("The DICOM file holds no image: it has no pixel data.")]
+    DicomNoPixels,
+    /// Pixel data compressed in a way that this build does not decode.
+    #[error("The DICOM file uses a compression that is not supported: {name} ({uid}).")]
+    UnsupportedTransferSyntax {
+        /// Transfer syntax UID.
+        uid: String,
+        /// Its name in the standard, or "unknown".
+        name: String,
+    },
+    /// Pixels in a form that would be shown wrongly.
+    #[error("The DICOM pixels are in a form that is not supported: {detail}.")]
+    UnsupportedPixels {
+        /// Which form, in words of ours.
+        detail: &'static str,
+    },
+    /// One compressed frame that its decoder rejects.
+    #[error("Frame {frame} of the DICOM file is damaged and cannot be decoded.")]
+    DicomFrameDamaged {
+        /// Index of the frame, from 0.
+        frame: usize,
+    },
+    /// A frame that the file does not have.
+    #[error("Frame {frame} was asked for, but the image has {count}.")]
+    FrameOutOfRange {
+        /// Index asked for, from 0.
+        frame: usize,
+        /// Number of frames in the file.
+        count: usize,
+    },
+    /// Gray values of a colour image.
+    #[error("The image is in colour and has no gray values.")]
+    NotGray,
+}
+
+impl ImagingError {
+    /// The stable code of this failure, for the page and for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAnImage => "IMAGE-UNKNOWN",
+            Self::Damaged { .. } => "IMAGE-DAMAGED",
+            Self::TooLarge { .. } => "IMAGE-TOO-LARGE",
+            Self::DicomTruncated { .. } => "DICOM-TRUNCATED",
+            Self::DicomMalformed { .. } => "DICOM-MALFORMED",
+            Self::DicomNoPixels => "DICOM-NO-PIXELS",
+            Self::UnsupportedTransferSyntax { .. } => "DICOM-TRANSFER-SYNTAX",
+            Self::UnsupportedPixels { .. } => "DICOM-PIXEL-FORMAT",
+            Self::DicomFrameDamaged { .. } => "DICOM-FRAME-DAMAGED",
+            Self::FrameOutOfRange { .. } => "FRAME-OUT-OF-RANGE",
+            Self::NotGray => "IMAGE-NOT-GRAY",
+        }
+    }
+
+    /// What the person can do next, as one sentence.
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::NotAnImage => "Choose a DICOM, PNG or JPEG file.",
+            Self::Damaged { .. } | Self::DicomFrameDamaged { .. } => {
+                "Export or download the file again; if it still fails, the original is damaged."
+            }
+            Self::TooLarge { .. } => "Crop the image or export it at a lower resolution.",
+            Self::DicomTruncated { .. } => {
+                "Copy or download the file again: the transfer stopped early."
+            }
+            Self::DicomMalformed { .. } => {
+                "Export the file again from its source, or convert it with a DICOM toolkit."
+            }
+            Self::DicomNoPixels => {
+                "Choose an image of the series; reports, plans and DICOMDIR files hold none."
+            }
+            Self::UnsupportedTransferSyntax { .. } => {
+                "Export the image uncompressed (Explicit VR Little Endian), for example with `dcmdjpeg` or `gdcmconv --raw`."
+            }
+            Self::UnsupportedPixels { .. } => {
+                "Export the image as 8 or 16 bit gray, or as 8 bit RGB."
+            }
+            Self::FrameOutOfRange { .. } => "Ask for a frame below the number of frames.",
+            Self::NotGray => "Use the rendered colours; windowing applies to gray images alone.",
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Images in, masks out: opens DICOM, PNG and JPEG by content, renders a frame through a window,
+//! prepares it for the model as torchvision does, and turns mask logits into measured masks.
+//! Knows no tensor, no file name and no network; everything is a byte slice or a row-major buffer
+//! (`index = row * width + column`, row 0 at the top), never flipped between the file and the mask.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod dicom;
+mod error;
+mod limits;
+mod mask;
+mod picture;
+mod resize;
+mod standard;
+mod upsample;
+mod window;
+
+pub use error::ImagingError;
+pub use mask::{BoundingBox, Mask};
+pub use picture::{Picture, PictureKind, Rgb8};
+pub use resize::{normalise, resize_square};
+pub use upsample::mask_from_logits;
+pub use window::Window;
+
+/// Opens one file by its content: DICOM (with or without preamble and file meta group), PNG or JPEG.
+///
+/// The first frame is decoded at once, so that a file that cannot be shown fails here and not later.
+///
+/// # Errors
+///
+/// [`ImagingError::NotAnImage`] for anything else, and the typed reason for an image that is damaged,
+/// too large, or in a form that this crate would not decode correctly.
+pub fn open(bytes: &[u8]) -> Result<Picture, ImagingError> {
+    match standard::sniff(bytes) {
+        Some(format) => standard::open(bytes, format),
+        None => dicom::open(bytes),
+    }
+}

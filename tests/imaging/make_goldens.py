@@ -1,0 +1,259 @@
+"""Writes the DICOM fixtures and what pydicom reads in them.
+
+    python make_goldens.py [WG04]
+
+needs pydicom 3.0.2, pydicom-data 1.0.0, python-gdcm, pylibjpeg-libjpeg, zstandard
+and Pillow. `dicom/` receives copies of small
+files of the two packages (MIT) and transcoded ones; `dicom.json` what pydicom finds in them; `corpus.json` the same
+for every file of both packages, which the test reads from the folders in PYDICOM_DATA where that is set; `wg04.json` the same for the uncompressed
+truth of NEMA's working group 4 set, where its folder is given.
+"""
+
+import importlib.util
+import io
+import json
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+import gdcm
+import numpy as np
+import pydicom
+import zstandard
+from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+
+warnings.simplefilter("ignore")
+HERE = Path(__file__).parent
+OUT = HERE / "dicom"
+
+
+def package_folder(name: str, *inside: str) -> Path:
+    return Path(importlib.util.find_spec(name).origin).parent.joinpath(*inside)
+
+
+WHEEL = package_folder("pydicom", "data", "test_files")
+DATA = package_folder("data_store", "data")
+
+COPIED = [
+    WHEEL / "MR_small.dcm",  # explicit little endian
+    WHEEL / "MR_small_implicit.dcm",
+    WHEEL / "MR_small_bigendian.dcm",
+    WHEEL / "MR_small_RLE.dcm",
+    WHEEL / "MR_small_padded.dcm",
+    WHEEL / "image_dfl.dcm",  # deflated
+    WHEEL / "SC_rgb_small_odd.dcm",  # odd length
+    WHEEL / "SC_rgb_small_odd_big_endian.dcm",
+    WHEEL / "SC_rgb_small_odd_jpeg.dcm",
+    WHEEL / "SC_rgb_rle_2frame.dcm",
+    WHEEL / "SC_rgb_rle_16bit.dcm",
+    WHEEL / "SC_ybr_full_422_uncompressed.dcm",
+    WHEEL / "SC_rgb_jpeg_dcmtk.dcm",  # baseline, YBR
+    WHEEL / "SC_rgb_dcmtk_+eb+cr.dcm",  # baseline, RGB kept
+    WHEEL / "SC_rgb_dcmtk_+eb+cy+s2.dcm",  # baseline, 4:2:2
+    # Refused or broken:
+    WHEEL / "MR_truncated.dcm",
+    WHEEL / "JPGExtended.dcm",
+    WHEEL / "JPEG2000.dcm",
+    WHEEL / "MR_small_jpeg_ls_lossless.dcm",
+    WHEEL / "test-SR.dcm",
+    WHEEL / "rtdose_1frame.dcm",  # 32 bit
+]
+
+ERRORS = {
+    "MR_truncated.dcm": "DICOM-TRUNCATED",
+    "JPGExtended.dcm": "DICOM-PIXEL-FORMAT",
+    "JPEG2000.dcm": "DICOM-TRANSFER-SYNTAX",
+    "MR_small_jpeg_ls_lossless.dcm": "DICOM-TRANSFER-SYNTAX",
+    "test-SR.dcm": "DICOM-NO-PIXELS",
+}
+LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+
+
+def transcode(source: Path, target: Path, syntax) -> None:
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(source))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(target))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+
+
+def rewritten(source: Path, target: Path, change) -> None:
+    dataset = pydicom.dcmread(source)
+    change(dataset)
+    dataset.save_as(target)
+
+
+def derived() -> None:
+    """Files that the packages lack, made of theirs."""
+    transcode(WHEEL / "MR_small.dcm", OUT / "derived_jpeg_lossless_57.dcm", gdcm.TransferSyntax.JPEGLosslessProcess14)
+    transcode(WHEEL / "MR_small.dcm", OUT / "derived_jpeg_lossless_70.dcm", gdcm.TransferSyntax.JPEGLosslessProcess14_1)
+    transcode(DATA / "SC_rgb.dcm", OUT / "derived_jpeg_lossless_rgb.dcm", gdcm.TransferSyntax.JPEGLosslessProcess14_1)
+
+    def planar(dataset):
+        dataset.PixelData = dataset.pixel_array.transpose(2, 0, 1).tobytes() + b"\0"
+        dataset.PlanarConfiguration = 1
+
+    rewritten(WHEEL / "SC_rgb_small_odd.dcm", OUT / "derived_planar.dcm", planar)
+
+    def palette(dataset):
+        """Sixteen stored values as a colour ramp of 16-bit entries, first value mapped 3."""
+        pixels = (dataset.pixel_array % 24).astype(np.uint8)
+        dataset.PixelData = pixels.tobytes()
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+        dataset.PhotometricInterpretation = "PALETTE COLOR"
+        ramp = np.arange(16, dtype=np.uint16)
+        for channel, values in (("Red", ramp * 4096), ("Green", 65535 - ramp * 4000), ("Blue", ramp * ramp * 256)):
+            dataset.add_new(f"{channel}PaletteColorLookupTableDescriptor", "US", [16, 3, 16])
+            dataset.add_new(f"{channel}PaletteColorLookupTableData", "OW", values.astype("<u2").tobytes())
+        for name in ("WindowCenter", "WindowWidth", "SmallestImagePixelValue", "LargestImagePixelValue", "PixelPaddingValue"):
+            if name in dataset:
+                delattr(dataset, name)
+
+    rewritten(WHEEL / "MR_small.dcm", OUT / "derived_palette.dcm", palette)
+
+    def packed_high(dataset):
+        """Signed 10-bit values in the middle of 16-bit cells, with slope, intercept, padding and two windows."""
+        values = (dataset.pixel_array.astype(np.int32) % 1000) - 500
+        cells = ((values & 0x3FF) << 3).astype(np.uint16)
+        dataset.PixelData = cells.tobytes()
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 10, 12, 1
+        dataset.RescaleSlope, dataset.RescaleIntercept = "0.5", "-100.25"
+        dataset.add_new("PixelPaddingValue", "SS", int(values.min()))
+        dataset.WindowCenter, dataset.WindowWidth = [40, 300], [80, 2000]
+        for name in ("SmallestImagePixelValue", "LargestImagePixelValue"):
+            if name in dataset:
+                delattr(dataset, name)
+
+    rewritten(WHEEL / "MR_small.dcm", OUT / "derived_packed_high.dcm", packed_high)
+
+    # Files in the wild: no preamble and no meta group; a meta group with a title over 16 characters and no length.
+    for name in ("implicit", "bigendian"):
+        source = (WHEEL / f"MR_small_{name}.dcm").read_bytes()
+        (OUT / f"derived_bare_{name}.dcm").write_bytes(source[data_start(source):])
+    source = (WHEEL / "MR_small.dcm").read_bytes()
+    start = data_start(source)
+    title = bytes.fromhex("02001600") + b"AE" + (18).to_bytes(2, "little") + b"EIGHTEEN_CHARACTER"
+    group_length = 12  # (0002,0000) UL 4
+    (OUT / "derived_long_title.dcm").write_bytes(source[:132] + source[132 + group_length:start] + title + source[start:])
+
+
+def data_start(source: bytes) -> int:
+    """Offset after the meta group, by its group length."""
+    assert source[128:136] == b"DICM\x02\0\0\0"
+    return 144 + int.from_bytes(source[140:144], "little")
+
+
+def packed_high_values(dataset) -> np.ndarray:
+    """pydicom leaves High Bit to the caller."""
+    cells = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns).astype(np.int32)
+    values = (cells >> (dataset.HighBit + 1 - dataset.BitsStored)) & ((1 << dataset.BitsStored) - 1)
+    return np.where(values >= 1 << (dataset.BitsStored - 1), values - (1 << dataset.BitsStored), values)
+
+
+def frames_of(path: Path, dataset) -> np.ndarray:
+    """[frames, rows, columns] or [frames, rows, columns, 3]."""
+    photometric = dataset.PhotometricInterpretation
+    if path.name == "derived_packed_high.dcm":
+        pixels = packed_high_values(dataset)
+    else:
+        pixels = pixel_array(dataset)  # YBR becomes RGB
+    if photometric == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, dataset)
+        if pixels.dtype == np.uint16:
+            pixels = (pixels >> 8).astype(np.uint8)
+    elif dataset.SamplesPerPixel == 1:
+        pixels = apply_modality_lut(pixels, dataset)
+    elif pixels.dtype == np.uint16:
+        pixels = (pixels >> (dataset.BitsStored - 8)).astype(np.uint8)
+    frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    return pixels if frames > 1 else pixels[None]
+
+
+def number(value):
+    value = float(value)
+    return int(value) if value.is_integer() else value
+
+
+def describe(path: Path, dataset=None) -> dict:
+    dataset = dataset or pydicom.dcmread(path, force=True)
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        little_syntax = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = little_syntax if little else pydicom.uid.ExplicitVRBigEndian
+    frames = frames_of(path, dataset)
+    color = frames.ndim == 4
+    entry = {
+        "rows": frames.shape[1],
+        "columns": frames.shape[2],
+        "frames": frames.shape[0],
+        "kind": "Rgb" if color else "Gray",
+        "modality": dataset.get("Modality") or None,
+        "lossy": str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", "")) in LOSSY,
+        "checked": [],
+    }
+    spacing = dataset.get("PixelSpacing")
+    entry["spacing_mm"] = [float(value) for value in spacing] if spacing else None
+    center, width = dataset.get("WindowCenter"), dataset.get("WindowWidth")
+    if not color and center is not None and width is not None:
+        first = lambda value: float(value[0] if isinstance(value, pydicom.multival.MultiValue) else value)
+        entry["window"] = [first(center), first(width)]
+    else:
+        entry["window"] = None
+    for index in sorted({0, frames.shape[0] // 2, frames.shape[0] - 1}):
+        flat = frames[index].reshape(-1, 3) if color else frames[index].reshape(-1)
+        positions = [int(step * (len(flat) - 1) / 23) for step in range(24)]
+        entry["checked"].append({
+            "frame": index,
+            "mean": float(np.asarray(flat, np.float64).mean()),
+            "min": number(flat.min()),
+            "max": number(flat.max()),
+            "samples": [[at, [number(v) for v in np.atleast_1d(flat[at])]] for at in positions],
+        })
+    return entry
+
+
+def write(path: Path, entries: dict) -> None:
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(entries.items()))
+    path.write_text("{\n" + lines + "\n}\n")
+
+
+def main() -> None:
+    OUT.mkdir(exist_ok=True)
+    for path in COPIED:
+        shutil.copyfile(path, OUT / path.name)
+    derived()
+    entries = {}
+    for path in sorted(OUT.glob("*.dcm")):
+        entries[path.name] = {"error": ERRORS[path.name]} if path.name in ERRORS else describe(path)
+    write(HERE / "dicom.json", entries)
+
+    corpus = {}
+    for path in sorted([*WHEEL.rglob("*.dcm"), *DATA.rglob("*.dcm")]):
+        try:
+            corpus[path.name] = describe(path)
+        except Exception as error:  # what pydicom cannot read has no golden
+            print(f"{path.name}: {type(error).__name__}", file=sys.stderr)
+    for entry in corpus.values():
+        for checked in entry["checked"]:
+            checked["samples"] = checked["samples"][::6]
+    write(HERE / "corpus.json", corpus)
+
+    if len(sys.argv) > 1:
+        truths = {}
+        for path in sorted(Path(sys.argv[1], "REF").glob("*_UNC.zst")):
+            packed = path.read_bytes()
+            plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 28)
+            truths[path.name.split("_")[0]] = describe(path, pydicom.dcmread(io.BytesIO(plain)))
+        write(HERE / "wg04.json", truths)
+
+
+if __name__ == "__main__":
+    main()
