@@ -25,6 +25,7 @@ const ui = {
   segment: byId<HTMLButtonElement>('segment'),
   cancel: byId<HTMLButtonElement>('cancel'),
   prompts: byId<HTMLInputElement>('prompts'),
+  viewer: byId('viewer'),
   empty: byId('empty'),
   tools: byId('tools'),
   facts: byId('facts'),
@@ -57,7 +58,14 @@ export class App {
     readonly viewer: ViewerPort,
     readonly overlay: Overlay,
   ) {
-    viewer.onPlacement = () => this.#open && overlay.place(viewer.placement());
+    viewer.onPlacement = () => {
+      if (!this.#open) return;
+      const placement = viewer.placement();
+      overlay.place(placement);
+      const { scaleX, scaleY, left, top } = placement;
+      // Where the picture is on screen, for those who drive the page by its attributes.
+      ui.viewer.dataset['placement'] = [scaleX, scaleY, left, top].join(' ');
+    };
   }
 
   get hasPicture(): boolean {
@@ -210,7 +218,7 @@ export class App {
   async segment(): Promise<void> {
     const open = this.#open;
     if (!open || this.#job || !this.#model) return;
-    const prompts = splitPrompts(ui.prompts.value);
+    const prompts = ui.prompts.value;
     const fresh: Shown[] = [];
     const { frame, window } = open;
     const onPrompt = (answer: Answer): void => {
@@ -290,10 +298,4 @@ export class App {
     const layers = shown.map(({ mask, answer }) => ({ mask, rgb: colour(answer.index).rgb }));
     this.overlay.setLayers(open.picture.width, open.picture.height, layers);
   }
-}
-
-/** "lungs, heart" -> ["lungs", "heart"]: trimmed, without empty ones, each once. */
-export function splitPrompts(text: string): string[] {
-  const parts = text.split(/[,;\n]/).map((part) => part.trim().replace(/\s+/g, ' '));
-  return [...new Set(parts.filter((part) => part !== ''))];
 }

@@ -3,7 +3,7 @@
 /**
  * From the page to the worker. Every request has an id of the page's choosing.
  */
-export type Request = { "kind": "start", id: number, backend: BackendChoice, } | { "kind": "load-model", id: number, files: Array<string>, } | { "kind": "open", id: number, } | { "kind": "frame", id: number, frame: number, } | { "kind": "segment", id: number, prompts: Array<string>, frame: number, window: WindowLevel | null, rule: MaskRule, 
+export type Request = { "kind": "start", id: number, backend: BackendChoice, } | { "kind": "load-model", id: number, files: Array<string>, } | { "kind": "open", id: number, } | { "kind": "frame", id: number, frame: number, } | { "kind": "segment", id: number, prompts: string, frame: number, window: WindowLevel | null, rule: MaskRule, 
 /**
  * Probability in 0..1 from which an instance is kept; the model's own when absent.
  */
@@ -63,7 +63,7 @@ spacingMm: [number, number] | null,
 /**
  * The window to show a grey picture with at first.
  */
-window: WindowLevel | null, };
+window: WindowLevel | null, /** */ inverted: boolean, };
 
 /**
  * The loaded model.

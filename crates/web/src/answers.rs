@@ -1,11 +1,25 @@
 //! The libraries' types as the page reads them.
 
+use medsam3_engine::weights::{Manifest, MaskRule as EngineRule};
+use medsam3_engine::{EngineError, Progress, PromptResult, Segmenter, Stage as EngineStage};
 use medsam3_imaging::{ImagingError, Picture, PictureKind};
 
-use crate::protocol::{Failure, PictureInfo, PixelKind, WindowLevel};
+use crate::failure::prompt_cut;
+use crate::protocol::{
+    Failure, InstanceAnswer, MaskRule, ModelInfo, PictureInfo, PixelKind, PromptAnswer, Stage, WindowLevel,
+};
 
 /// An imaging error as the page gets it.
 pub fn imaging_failure(error: &ImagingError) -> Failure {
+    Failure {
+        code: error.code().to_owned(),
+        message: error.to_string(),
+        next_step: error.next_step().to_owned(),
+    }
+}
+
+/// An engine error as the page gets it.
+pub fn engine_failure(error: &EngineError) -> Failure {
     Failure {
         code: error.code().to_owned(),
         message: error.to_string(),
@@ -30,5 +44,74 @@ pub fn picture_info(picture: &Picture) -> PictureInfo {
             .default_window()
             .map(|window| WindowLevel { center: window.center, width: window.width }),
         inverted: picture.inverted(),
+    }
+}
+
+/// What the page says about the model.
+pub fn model_info(segmenter: &Segmenter) -> ModelInfo {
+    let manifest: &Manifest = segmenter.manifest();
+    ModelInfo {
+        name: manifest.name.clone(),
+        precision: manifest.precision.name().to_owned(),
+        licence: manifest.licence.clone(),
+        image_side: segmenter.config().image_side as u32,
+        prompts: manifest.prompts.iter().map(|entry| entry.canonical.clone()).collect(),
+    }
+}
+
+/// The engine's stage as the page names it.
+pub fn stage(stage: EngineStage) -> Stage {
+    match stage {
+        EngineStage::VerifyingWeights => Stage::Verify,
+        EngineStage::ReadingWeights => Stage::Weights,
+        EngineStage::EncodingImage => Stage::Image,
+        EngineStage::EncodingPrompt | EngineStage::Grounding | EngineStage::Masks => Stage::Prompt,
+    }
+}
+
+/// Share of the whole request that is done, by what the stages cost in the small model; `prompt` of
+/// `prompts` is being answered.
+pub fn fraction(progress: Progress, prompt: usize, prompts: usize) -> f32 {
+    const IMAGE: f32 = 0.6;
+    let done = progress.done as f32 / progress.total.max(1) as f32;
+    let within = |from: f32, to: f32| {
+        let answered = (prompt as f32 + from + (to - from) * done) / prompts.max(1) as f32;
+        IMAGE + (1.0 - IMAGE) * answered
+    };
+    match progress.stage {
+        EngineStage::VerifyingWeights => 0.3 * done,
+        EngineStage::ReadingWeights => 0.3 + 0.7 * done,
+        EngineStage::EncodingImage => IMAGE * done,
+        EngineStage::EncodingPrompt => within(0.0, 0.2),
+        EngineStage::Grounding => within(0.2, 0.8),
+        EngineStage::Masks => within(0.8, 1.0),
+    }
+}
+
+/// The rule that the page asks for; none is the model's own.
+pub fn rule(rule: MaskRule) -> Option<EngineRule> {
+    match rule {
+        MaskRule::Model => None,
+        MaskRule::Union => Some(EngineRule::Union),
+        MaskRule::Semantic => Some(EngineRule::Semantic),
+    }
+}
+
+/// A prompt's result without its mask, which travels as a buffer.
+pub fn prompt_answer(index: usize, result: &PromptResult, spacing_mm: Option<[f64; 2]>, context: usize) -> PromptAnswer {
+    let instances = result.instances.iter().map(|instance| InstanceAnswer {
+        score: instance.score,
+        box_px: instance.box_px,
+        area_px: instance.mask.area_px() as u32,
+    });
+    PromptAnswer {
+        index: index as u32,
+        prompt: result.prompt.clone(),
+        cut: result.truncated.then(|| prompt_cut(&result.prompt, context)),
+        presence: result.presence,
+        instances: instances.collect(),
+        best_score: result.best_score,
+        area_px: result.mask.area_px() as u32,
+        area_mm2: spacing_mm.map(|spacing| result.mask.area_mm2(spacing)),
     }
 }

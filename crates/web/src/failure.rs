@@ -11,12 +11,13 @@ pub fn failure(code: &str, message: impl Into<String>, next_step: &str) -> Failu
     }
 }
 
-/// No prompt was given.
-pub fn empty_prompt() -> Failure {
+/// A prompt longer than the model reads; a warning beside a result.
+pub fn prompt_cut(prompt: &str, tokens: usize) -> Failure {
+    let start: String = prompt.chars().take(40).collect();
     failure(
-        "PROMPT-EMPTY",
-        "There is no prompt.",
-        "Type what to find, such as \"lungs\"; separate several with commas.",
+        "PROMPT-CUT",
+        format!("The prompt \"{start}...\" was cut: the model reads {tokens} tokens, about as many words."),
+        "Use a shorter prompt, such as the name of one structure.",
     )
 }
 
@@ -55,7 +56,7 @@ pub fn no_webgpu(why: &str) -> Failure {
 /// The GPU could not set aside what the model asked for.
 pub fn gpu_out_of_memory() -> Failure {
     failure(
-        "GPU-OUT-OF-MEMORY",
+        "GPU-MEMORY",
         "The graphics processor ran out of memory.",
         "Close other tabs and programs that use it, then segment again.",
     )

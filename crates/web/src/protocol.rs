@@ -25,7 +25,8 @@ pub enum Request {
     /// Answered by one `prompt` per prompt and a closing `segmented`.
     Segment {
         id: u32,
-        prompts: Vec<String>,
+        /// As typed, separated by commas.
+        prompts: String,
         frame: u32,
         window: Option<WindowLevel>,
         rule: MaskRule,
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn requests_read_as_the_page_writes_them() {
-        let text = r#"{"kind":"segment","id":7,"prompts":["lungs"],"frame":0,
+        let text = r#"{"kind":"segment","id":7,"prompts":"lungs, heart","frame":0,
             "window":{"center":40,"width":400},"rule":"model","threshold":null}"#;
         let request: Request = serde_json::from_str(text).unwrap();
         assert_eq!(request.id(), 7);

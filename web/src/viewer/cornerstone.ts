@@ -1,6 +1,6 @@
 // The viewer on Cornerstone3D: a stack viewport fed with the frames that the worker decoded, so that
 // what is shown and what the model sees come from one decoder.
-import { Enums, RenderingEngine, cache, imageLoader, init, metaData, utilities, type Types } from '@cornerstonejs/core';
+import { Enums, RenderingEngine, cache, eventTarget, imageLoader, init, metaData, utilities, type Types } from '@cornerstonejs/core';
 import type { PictureInfo, WindowLevel } from '../protocol';
 import type { FramePixels, Placement, ViewerPort } from './port';
 
@@ -21,6 +21,7 @@ export class CornerstoneViewer implements ViewerPort {
   #engine: RenderingEngine;
   #open: Open | undefined;
   #serial = 0;
+  #loadError: unknown;
 
   constructor(element: HTMLDivElement) {
     init();
@@ -33,6 +34,9 @@ export class CornerstoneViewer implements ViewerPort {
       element,
       defaultOptions: { background: [0, 0, 0] },
     });
+    eventTarget.addEventListener(Enums.Events.IMAGE_LOAD_ERROR, (event: Event) => {
+      this.#loadError ??= (event as CustomEvent).detail;
+    });
     element.addEventListener(Enums.Events.IMAGE_RENDERED, () => this.onPlacement());
     new ResizeObserver(() => this.#engine.resize(true, true)).observe(element);
   }
@@ -41,13 +45,14 @@ export class CornerstoneViewer implements ViewerPort {
     cache.purgeCache();
     this.#open = { serial: ++this.#serial, picture, fetchFrame };
     const ids = Array.from({ length: picture.frames }, (_, frame) => this.#id(frame));
-    await this.#viewport().setStack(ids, 0);
+    await this.#loaded(this.#viewport().setStack(ids, 0));
+    this.#viewport().setProperties({ invert: picture.inverted });
     if (picture.window) this.#applyWindow(picture.window);
     this.reset();
   }
 
   async showFrame(frame: number): Promise<void> {
-    await this.#viewport().setImageIdIndex(frame);
+    await this.#loaded(this.#viewport().setImageIdIndex(frame));
     this.#viewport().render();
   }
 
@@ -99,6 +104,13 @@ export class CornerstoneViewer implements ViewerPort {
     this.#viewport().setProperties({ voiRange: { lower, upper: lower + Math.max(width - 1, 1e-6) } });
   }
 
+  /** Cornerstone resolves even when a frame could not be loaded, and tells of it by an event. */
+  async #loaded(loading: Promise<unknown>): Promise<void> {
+    this.#loadError = undefined;
+    await loading;
+    if (this.#loadError !== undefined) throw this.#loadError;
+  }
+
   #viewport(): Types.IStackViewport {
     return this.#engine.getViewport(VIEWPORT) as Types.IStackViewport;
   }
@@ -114,7 +126,10 @@ export class CornerstoneViewer implements ViewerPort {
 
   async #load(id: string): Promise<Types.IImage> {
     const { picture, fetchFrame } = this.#current();
-    const { values, minimum, maximum } = await fetchFrame(Number(id.split('/')[1]));
+    const { values, minimum, maximum } = await fetchFrame(Number(id.split('/')[1])).catch((error: unknown) => {
+      this.#loadError = error;
+      throw error;
+    });
     const [rowSpacing, columnSpacing] = spacing(picture);
     const color = picture.pixels === 'rgb';
     const { width, height } = picture;
@@ -185,6 +200,8 @@ export class CornerstoneViewer implements ViewerPort {
           pixelRepresentation: color ? 0 : 1,
         };
       }
+      case Enums.MetadataModules.GENERAL_SERIES:
+        return { modality: picture.modality ?? 'OT' };
       default:
         return undefined;
     }

@@ -1,0 +1,51 @@
+// axe finds nothing in any state of the page, light or dark, and the page can be used with keys alone.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { AxeBuilder } from '@axe-core/playwright';
+import { fixture, launch, openFile, openPage, segment } from './support.mjs';
+
+let browser;
+before(async () => void (browser = await launch()));
+after(() => browser.close());
+
+async function violations(page) {
+  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+  const found = await new AxeBuilder({ page }).withTags(tags).analyze();
+  assert.ok(found.passes.length > 20, 'axe looked at the page');
+  return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
+}
+
+test('axe finds nothing', async (t) => {
+  const { page } = await openPage(t, browser);
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await violations(page), [], `at the start, ${colorScheme}`);
+  }
+  await openFile(page, fixture('phantom.dcm'));
+  await segment(page, 'lungs, optic disc');
+  await page.getByLabel('Open images').setInputFiles({ name: 'x', mimeType: 'text/plain', buffer: Buffer.from('x') });
+  await page.getByRole('alert').locator('.error').waitFor();
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await violations(page), [], `with results and an error, ${colorScheme}`);
+  }
+});
+
+test('keys alone open, segment and move the view', async (t) => {
+  const { page } = await openPage(t, browser);
+  await openFile(page, fixture('phantom.png'));
+  await page.getByLabel('Prompts').focus();
+  await page.keyboard.type('lungs');
+  await page.keyboard.press('Enter');
+  await page.getByRole('list', { name: 'Results' }).getByRole('listitem').waitFor({ timeout: 300_000 });
+  const view = page.getByRole('group', { name: 'Image view' });
+  const placement = async () => (await view.getAttribute('data-placement')).split(' ').map(Number);
+  await view.focus();
+  const before = await placement();
+  await page.keyboard.press('+');
+  await page.waitForFunction((old) => document.querySelector('#viewer').dataset.placement !== old, before.join(' '));
+  assert.ok((await placement())[0] > before[0]);
+  await page.keyboard.press('0');
+  await page.waitForFunction((old) => document.querySelector('#viewer').dataset.placement === old, before.join(' '));
+  assert.match(await page.locator('.purpose').textContent(), /^Research and teaching only\. Not a medical device\.$/);
+});

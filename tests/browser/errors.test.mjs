@@ -1,0 +1,101 @@
+// Every failure has its code, says what to do, and leaves what was open as it was.
+import assert from 'node:assert/strict';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { DIST, ROOT, alertCode, fixture, launch, openFile, openPage, segment, waitForStage } from './support.mjs';
+
+let browser;
+before(async () => void (browser = await launch()));
+after(() => browser.close());
+
+test('without WebGPU the CPU is used and the page says so', async (t) => {
+  const { page } = await openPage(t, browser);
+  assert.equal(await page.locator('#status').getAttribute('data-backend'), 'cpu');
+  assert.match(await page.locator('#status').textContent(), /cpu \(the slow path\)/);
+  const notice = page.getByRole('alert').locator('[data-code="GPU-NONE"]');
+  await notice.waitFor();
+  assert.match(await notice.textContent(), /CPU.*slower/);
+});
+
+test('a bad file says why and leaves what was open', async (t) => {
+  const { page } = await openPage(t, browser);
+  await openFile(page, fixture('phantom.png'));
+  const facts = await page.locator('#facts').textContent();
+  const shown = await page.locator('#viewer').screenshot();
+  const folder = await mkdtemp(join(tmpdir(), 'medsam3-bad-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const whole = await readFile(fixture('phantom.dcm'));
+  const truncated = join(folder, 'truncated.dcm');
+  await writeFile(truncated, whole.subarray(0, whole.length - 1000));
+  const text = join(folder, 'text.txt');
+  await writeFile(text, 'not an image');
+  const cases = [
+    [text, 'IMAGE-UNKNOWN', /not a DICOM, PNG or JPEG/],
+    [truncated, 'DICOM-TRUNCATED', /cut short/],
+    [join(ROOT, 'tests/imaging/dicom/MR_small_jpeg_ls_lossless.dcm'), 'DICOM-TRANSFER-SYNTAX', /JPEG-LS.*1\.2\.840\.10008\.1\.2\.4\.80/],
+    [join(ROOT, 'tests/imaging/dicom/test-SR.dcm'), 'DICOM-NO-PIXELS', /no image/],
+  ];
+  for (const [path, code, words] of cases) {
+    await page.getByLabel('Open images').setInputFiles(path);
+    await page.getByRole('alert').locator(`[data-code="${code}"]`).waitFor();
+    assert.equal(await alertCode(page), code);
+    const message = await page.getByRole('alert').textContent();
+    assert.match(message, words);
+    assert.ok(!message.includes(path.split('/').at(-1)), 'a message names no file');
+    assert.equal(await page.locator('#facts').textContent(), facts);
+  }
+  await page.getByRole('button', { name: 'Dismiss message' }).last().click();
+  await page.getByRole('button', { name: 'Dismiss message' }).last().click();
+  assert.deepEqual(await page.locator('#viewer').screenshot(), shown, 'the picture on screen must not change');
+});
+
+test('an empty prompt is refused, a long one is cut and said to be', async (t) => {
+  const { page } = await openPage(t, browser);
+  await openFile(page, fixture('phantom.png'));
+  await segment(page, ' , ,');
+  assert.equal(await alertCode(page), 'PROMPT-EMPTY');
+  const long = Array.from({ length: 60 }, (_, i) => `lung${i}`).join(' ');
+  const [answer] = await segment(page, long);
+  assert.equal(answer.cut.code, 'PROMPT-CUT');
+  await page.getByRole('alert').locator('[data-code="PROMPT-CUT"]').waitFor();
+  assert.equal(await page.getByRole('alert').locator('[data-code="PROMPT-EMPTY"]').count(), 0);
+});
+
+test('nothing found is a result that shows the best score', async (t) => {
+  const { page } = await openPage(t, browser);
+  await openFile(page, fixture('phantom.png'));
+  const [answer] = await segment(page, 'optic disc');
+  const item = page.getByRole('list', { name: 'Results' }).getByRole('listitem');
+  const shown = await item.textContent();
+  if (answer.areaPx === 0) assert.match(shown, /Nothing found. Best score 0[.,]\d\d/);
+  else assert.match(shown, /px/);
+  assert.equal(Number(await item.getAttribute('data-area-px')), answer.areaPx);
+  assert.equal(answer.areaPx, 0, 'a chest X-ray has no optic disc');
+});
+
+test('weights that fail their hash are not used', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'medsam3-dist-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await cp(DIST, folder, { recursive: true });
+  const manifest = JSON.parse(await readFile(join(folder, 'model/manifest.json'), 'utf8'));
+  const shard = join(folder, 'model', manifest.files.find((file) => file.tensors?.length).name);
+  const bytes = await readFile(shard);
+  bytes[bytes.length - 1] ^= 1;
+  await writeFile(shard, bytes);
+  const { page } = await openPage(t, browser, { root: folder, ready: false });
+  assert.equal(await alertCode(page), 'WEIGHTS-HASH');
+  await waitForStage(page, 'failed');
+  assert.ok(await page.getByRole('button', { name: 'Segment' }).isDisabled());
+});
+
+test('a worker that dies is started again, with the picture it had', async (t) => {
+  const { page } = await openPage(t, browser);
+  await openFile(page, fixture('phantom.png'));
+  await page.workers()[0].evaluate(() => void setTimeout(() => { throw new Error('a fault made by the test'); }));
+  assert.equal(await alertCode(page), 'ENGINE-CRASHED');
+  await waitForStage(page, 'ready', 120_000);
+  const answers = await segment(page, 'lungs');
+  assert.equal(answers.length, 1);
+});

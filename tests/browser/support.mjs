@@ -1,0 +1,149 @@
+// What every browser test needs: the built page served with its shipped headers, a real Chromium with
+// or without WebGPU, and eyes on what the worker says, on requests and on faults.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { chromium } from 'playwright-core';
+import { PNG } from 'pngjs';
+import { serve } from '../../web/tools/serve.mjs';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const DIST = process.env.MEDSAM3_DIST ?? join(ROOT, 'dist');
+export const fixture = (name) => join(ROOT, 'tests/browser/fixtures', name);
+export const sample = (name) => join(ROOT, 'public/samples', name);
+export const truth = (name) => join(ROOT, 'tests/fixtures/samples', name);
+
+/** SwiftShader computes one image in a minute or so. */
+export const PATIENCE_MS = 15 * 60_000;
+
+const QUIET = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** A browser; with `webgpu`, on SwiftShader's adapter, else without any. */
+export function launch({ webgpu = false } = {}) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: webgpu ? [...QUIET, '--enable-unsafe-webgpu'] : QUIET,
+  });
+}
+
+/** Runs in the page before its own scripts: keeps what the worker answers to each prompt. */
+function listen() {
+  self.answers = [];
+  self.workerMessages = [];
+  const Plain = self.Worker;
+  self.Worker = class extends Plain {
+    constructor(...options) {
+      super(...options);
+      super.addEventListener('message', ({ data: { message, buffers } }) => {
+        self.workerMessages.push({ ...message, at: performance.now() });
+        if (message.kind === 'prompt') self.answers.push({ ...message.result, mask: [...new Uint8Array(buffers[0])] });
+      });
+    }
+  };
+}
+
+/**
+ * The page in a new context. `pageFaults` collects uncaught errors, `requests` every request the browser
+ * tried, `served` every one that arrived.
+ */
+export async function openPage(t, browser, { query = '', root = DIST, viewport = { width: 1280, height: 800 }, ready = true } = {}) {
+  const served = [];
+  const server = await serve({ root, log: (method, path) => served.push(`${method} ${path}`) });
+  const context = await browser.newContext({ viewport });
+  const page = await context.newPage();
+  const pageFaults = [];
+  const requests = [];
+  const logs = [];
+  page.on('pageerror', (error) => pageFaults.push(error.stack ?? String(error)));
+  page.on('console', (message) => logs.push(`${message.type()}: ${message.text()}`));
+  context.on('request', (request) => requests.push(request.url()));
+  await page.addInitScript(listen);
+  t.after(async () => {
+    await context.close();
+    server.closeAllConnections();
+    server.close();
+    assert.deepEqual(pageFaults, [], 'the page had uncaught errors');
+  });
+  const address = `http://localhost:${server.address().port}/`;
+  await page.goto(address + query);
+  if (ready) await waitForStage(page, 'ready', 180_000);
+  return { page, context, address, served, requests, logs, pageFaults };
+}
+
+export const waitForStage = (page, stage, timeout = PATIENCE_MS) =>
+  page.locator(`#status[data-stage="${stage}"]`).waitFor({ timeout });
+
+/** Opens a file through the labelled input and waits until it is shown. */
+export async function openFile(page, path) {
+  const before = await page.evaluate(() => self.workerMessages.filter((m) => m.kind === 'frame').length);
+  await page.getByLabel('Open images').setInputFiles(path);
+  await page.waitForFunction((n) => self.workerMessages.filter((m) => m.kind === 'frame').length > n, before);
+  await waitForStage(page, 'ready');
+}
+
+/** Types prompts, presses "Segment", waits for the end, and returns the worker's answers. */
+export async function segment(page, prompts) {
+  const before = await page.evaluate(() => self.answers.length);
+  await page.getByLabel('Prompts').fill(prompts);
+  await page.getByRole('button', { name: 'Segment' }).click();
+  await page.waitForFunction(
+    () => document.querySelector('#cancel').disabled && document.querySelector('#status').dataset.stage === 'ready',
+    undefined,
+    { timeout: PATIENCE_MS },
+  );
+  return page.evaluate((n) => self.answers.slice(n), before);
+}
+
+/** The code of the message that the alert region shows. */
+export async function alertCode(page) {
+  const message = page.getByRole('alert').locator('.message.error');
+  await message.waitFor({ timeout: 60_000 });
+  return message.getAttribute('data-code');
+}
+
+/** 2 |A and B| / (|A| + |B|); two empty masks agree. */
+export function dice(a, b) {
+  assert.equal(a.length, b.length, 'masks of different sizes');
+  let both = 0;
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) {
+    both += a[i] && b[i] ? 1 : 0;
+    sum += (a[i] ? 1 : 0) + (b[i] ? 1 : 0);
+  }
+  return sum === 0 ? 1 : (2 * both) / sum;
+}
+
+/** A mask or picture file: width, height and the red channel. */
+export async function readPng(path) {
+  const { width, height, data } = PNG.sync.read(await readFile(path));
+  return { width, height, values: Array.from({ length: width * height }, (_, i) => data[4 * i]) };
+}
+
+/** The mask that the native program makes of the same file on the CPU. */
+export async function nativeMask(input, prompt) {
+  const out = await mkdtemp(join(tmpdir(), 'medsam3-browser-'));
+  try {
+    const model = join(DIST, 'model');
+    const options = ['segment', resolve(input), '--prompt', prompt, '--model', model, '--device', 'cpu', '--out', out, '--formats', 'png', '--json'];
+    const program = process.env.MEDSAM3_CLI;
+    const cargo = ['run', '--quiet', '--package', 'medsam3-cli', '--'];
+    const [command, args] = program ? [program, options] : ['cargo', [...cargo, ...options]];
+    await promisify(execFile)(command, args, { cwd: ROOT, maxBuffer: 1 << 26 });
+    const stem = input.split('/').at(-1).replace(/\.[^.]*$/, '');
+    const { values, width, height } = await readPng(join(out, `${stem}.${prompt.toLowerCase().replace(/[^a-z0-9]/g, '-')}.png`));
+    return { width, height, mask: values.map((value) => (value > 127 ? 1 : 0)) };
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
