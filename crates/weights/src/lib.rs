@@ -20,6 +20,7 @@
 
 mod error;
 mod hash;
+pub mod huggingface;
 mod layout;
 mod manifest;
 mod reader;

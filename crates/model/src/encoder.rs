@@ -1,0 +1,94 @@
+//! The DETR encoder: image tokens attend to each other and to the prompt (reference: `encoder.py`,
+//! `TransformerEncoderFusion`). Pre-norm, no final norm; the prompt is not updated.
+//!
+//! Image `[b, tokens, d]`, prompt `[b, m, d]` to memory `[b, tokens, d]`.
+
+use crate::attention::MultiheadAttention;
+use crate::config::TransformerConfig;
+use crate::layers::layer_norm;
+use crate::trace::{at, scope};
+use burn::module::Module;
+use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Bool, Device, Tensor};
+
+/// One encoder layer.
+#[derive(Module, Debug)]
+pub struct TransformerEncoderLayer {
+    /// Attention among image tokens; position is added to queries and keys, not to values.
+    pub self_attn: MultiheadAttention,
+    /// Attention to the prompt, named after the image in the checkpoints; no position is added.
+    pub cross_attn_image: MultiheadAttention,
+    /// `d -> feed_forward`
+    pub linear1: Linear,
+    /// `feed_forward -> d`
+    pub linear2: Linear,
+    /// Norm in front of self-attention.
+    pub norm1: LayerNorm,
+    /// Norm in front of the attention to the prompt.
+    pub norm2: LayerNorm,
+    /// Norm in front of the feed-forward network.
+    pub norm3: LayerNorm,
+}
+
+impl TransformerEncoderLayer {
+    fn new(config: &TransformerConfig, device: &Device) -> Self {
+        let d = config.width;
+        Self {
+            self_attn: MultiheadAttention::new(d, config.heads, device),
+            cross_attn_image: MultiheadAttention::new(d, config.heads, device),
+            linear1: LinearConfig::new(d, config.feed_forward).init(device),
+            linear2: LinearConfig::new(config.feed_forward, d).init(device),
+            norm1: layer_norm(d, device),
+            norm2: layer_norm(d, device),
+            norm3: layer_norm(d, device),
+        }
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        pos: &Tensor<3>,
+        prompt: &Tensor<3>,
+        prompt_masked: &Tensor<4, Bool>,
+    ) -> Tensor<3> {
+        let h = at("norm1", self.norm1.forward(x.clone()));
+        let placed = h.clone() + pos.clone();
+        let x = x + scope("self_attn", || self.self_attn.forward(placed.clone(), placed, h, None, None));
+        let h = at("norm2", self.norm2.forward(x.clone()));
+        let (key, value) = (prompt.clone(), prompt.clone());
+        let x = x + scope("cross_attn_image", || {
+            self.cross_attn_image.forward(h, key, value, Some(prompt_masked.clone()), None)
+        });
+        let h = at("norm3", self.norm3.forward(x.clone()));
+        let h = relu(at("linear1", self.linear1.forward(h)));
+        at("", x + at("linear2", self.linear2.forward(h)))
+    }
+}
+
+/// The stack of encoder layers.
+#[derive(Module, Debug)]
+pub struct TransformerEncoderFusion {
+    /// The layers.
+    pub layers: Vec<TransformerEncoderLayer>,
+}
+
+impl TransformerEncoderFusion {
+    /// New encoder.
+    pub fn new(config: &TransformerConfig, device: &Device) -> Self {
+        Self { layers: (0..config.encoder_layers).map(|_| TransformerEncoderLayer::new(config, device)).collect() }
+    }
+
+    /// `pos` is `[1, tokens, d]`; `prompt_masked` is true at padding, `[b, 1, 1, m]`.
+    pub fn forward(
+        &self,
+        image: Tensor<3>,
+        pos: &Tensor<3>,
+        prompt: &Tensor<3>,
+        prompt_masked: &Tensor<4, Bool>,
+    ) -> Tensor<3> {
+        self.layers.iter().enumerate().fold(image, |x, (i, layer)| {
+            scope(format!("layers.{i}"), || layer.forward(x, pos, prompt, prompt_masked))
+        })
+    }
+}

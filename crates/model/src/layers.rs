@@ -1,0 +1,163 @@
+//! Convolutions, group norm and padding on channels-last maps `[batch, height, width, channels]`.
+//!
+//! Every convolution of SAM 3 but the 3x3 ones is a matrix product, and the 3x3 ones are one over gathered
+//! neighbourhoods. Weights are kept as the product needs them; [`crate::parameters`] turns them from and to
+//! the layout of the checkpoints.
+
+use burn::module::{Module, Param};
+use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
+use burn::tensor::module::linear;
+use burn::tensor::{Device, Tensor};
+
+/// Most values that the gathered neighbourhoods of a 3x3 convolution may take at once (64 MiB of f32).
+const NEIGHBOURHOOD_BUDGET: usize = 16 << 20;
+
+/// Uniform in `±1/sqrt(fan_in)`, the initial values that the reference's framework gives.
+pub(crate) fn uniform<const D: usize>(shape: [usize; D], fan_in: usize, device: &Device) -> Param<Tensor<D>> {
+    let bound = 1.0 / (fan_in as f64).sqrt();
+    Initializer::Uniform { min: -bound, max: bound }.init(shape, device)
+}
+
+/// Layer norm with the epsilon that everything in the detector has in the reference's own code.
+pub fn layer_norm(channels: usize, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(channels).with_epsilon(1e-5).init(device)
+}
+
+/// Convolution with a 1x1 kernel.
+#[derive(Module, Debug)]
+pub struct Conv1x1 {
+    /// `[in, out]`
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Conv1x1 {
+    /// New layer from `input` to `output` channels.
+    pub fn new(input: usize, output: usize, device: &Device) -> Self {
+        Self { weight: uniform([input, output], input, device), bias: uniform([output], input, device) }
+    }
+
+    /// `[b, h, w, in] -> [b, h, w, out]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        linear(x, self.weight.val(), Some(self.bias.val()))
+    }
+}
+
+/// Transposed convolution with a 2x2 kernel and stride 2: each cell becomes a block of four.
+#[derive(Module, Debug)]
+pub struct ConvTranspose2x2 {
+    /// `[in, 4 * out]`, the block's cells in the order of rows.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl ConvTranspose2x2 {
+    /// New layer from `input` to `output` channels.
+    pub fn new(input: usize, output: usize, device: &Device) -> Self {
+        Self { weight: uniform([input, 4 * output], 4 * output, device), bias: uniform([output], 4 * output, device) }
+    }
+
+    /// `[b, h, w, in] -> [b, 2h, 2w, out]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [b, h, w, _] = x.dims();
+        let [out] = self.bias.dims();
+        let bias = self.bias.val().repeat(&[4]);
+        linear(x, self.weight.val(), Some(bias))
+            .reshape([b, h, w, 2, 2, out])
+            .permute([0, 1, 3, 2, 4, 5])
+            .reshape([b, 2 * h, 2 * w, out])
+    }
+}
+
+/// Convolution with a 3x3 kernel and padding 1.
+#[derive(Module, Debug)]
+pub struct Conv3x3 {
+    /// `[9 * in, out]`, kernel row, kernel column, input channel.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Conv3x3 {
+    /// New layer from `input` to `output` channels.
+    pub fn new(input: usize, output: usize, device: &Device) -> Self {
+        Self { weight: uniform([9 * input, output], 9 * input, device), bias: uniform([output], 9 * input, device) }
+    }
+
+    /// `[b, h, w, in] -> [b, h, w, out]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [b, h, w, c] = x.dims();
+        let padded = pad_bottom_right(pad_top_left(x), 1);
+        let rows = (NEIGHBOURHOOD_BUDGET / (9 * b * w * c)).clamp(1, h);
+        let strips = (0..h)
+            .step_by(rows)
+            .map(|top| {
+                let height = rows.min(h - top);
+                let shifted = (0..9)
+                    .map(|k| padded.clone().slice([0..b, top + k / 3..top + k / 3 + height, k % 3..k % 3 + w, 0..c]))
+                    .collect();
+                let neighbourhoods = Tensor::cat(shifted, 3);
+                linear(neighbourhoods, self.weight.val(), Some(self.bias.val()))
+            })
+            .collect::<Vec<_>>();
+        if strips.len() == 1 { strips.into_iter().next().expect("one strip") } else { Tensor::cat(strips, 1) }
+    }
+}
+
+fn pad_top_left(x: Tensor<4>) -> Tensor<4> {
+    let [b, h, w, c] = x.dims();
+    let device = x.device();
+    let x = Tensor::cat(vec![Tensor::zeros([b, 1, w, c], &device), x], 1);
+    Tensor::cat(vec![Tensor::zeros([b, h + 1, 1, c], &device), x], 2)
+}
+
+/// Appends `count` rows and columns of zeros.
+pub fn pad_bottom_right(x: Tensor<4>, count: usize) -> Tensor<4> {
+    if count == 0 {
+        return x;
+    }
+    let [b, h, w, c] = x.dims();
+    let device = x.device();
+    let x = Tensor::cat(vec![x, Tensor::zeros([b, count, w, c], &device)], 1);
+    Tensor::cat(vec![x, Tensor::zeros([b, h + count, count, c], &device)], 2)
+}
+
+/// Group norm over a channels-last map, epsilon 1e-5.
+#[derive(Module, Debug)]
+pub struct GroupNorm {
+    /// `[channels]`
+    pub gamma: Param<Tensor<1>>,
+    /// `[channels]`
+    pub beta: Param<Tensor<1>>,
+    groups: usize,
+}
+
+impl GroupNorm {
+    /// New norm of `channels` in `groups` groups.
+    pub fn new(groups: usize, channels: usize, device: &Device) -> Self {
+        Self {
+            gamma: Initializer::Ones.init([channels], device),
+            beta: Initializer::Zeros.init([channels], device),
+            groups,
+        }
+    }
+
+    /// `[b, h, w, c] -> [b, h, w, c]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [b, h, w, c] = x.dims();
+        let x = x.reshape([b, h * w, self.groups, c / self.groups]);
+        let mean = x.clone().mean_dim(3).mean_dim(1);
+        let x = x - mean;
+        let variance = (x.clone() * x.clone()).mean_dim(3).mean_dim(1);
+        let x = x / (variance + 1e-5).sqrt();
+        x.reshape([b, h, w, c]) * self.gamma.val().reshape([1, 1, 1, c]) + self.beta.val().reshape([1, 1, 1, c])
+    }
+}
+
+/// Nearest-neighbour upsampling by exactly two, `[b, h, w, c] -> [b, 2h, 2w, c]`.
+pub fn upsample2(x: Tensor<4>) -> Tensor<4> {
+    let [b, h, w, c] = x.dims();
+    x.reshape([b, h, 1, w, 1, c]).expand([b, h, 2, w, 2, c]).reshape([b, 2 * h, 2 * w, c])
+}

@@ -1,0 +1,45 @@
+//! Sine position encodings (reference: `position_encoding.py`, `gen_sineembed_for_position`).
+//!
+//! Even channels are sines, odd ones cosines, of the position divided by `10000^(2*floor(k/2)/n)`; the axes
+//! come in the order y, x (and w, h for boxes).
+
+use burn::tensor::{Device, Tensor, TensorData};
+use std::f64::consts::TAU;
+
+fn frequencies(channels: usize) -> Vec<f64> {
+    (0..channels / 2).map(|k| 10_000f64.powf(2.0 * k as f64 / channels as f64)).collect()
+}
+
+/// Encoding of a square map, `[1, side * side, channels]`: positions start at 1 and are divided by `side + 1e-6`.
+pub fn sine_map(side: usize, channels: usize, device: &Device) -> Tensor<3> {
+    let half = channels / 2;
+    let frequencies = frequencies(half);
+    let place = |index: usize| (index + 1) as f64 / (side as f64 + 1e-6) * TAU;
+    let mut values = Vec::with_capacity(side * side * channels);
+    for y in 0..side {
+        for x in 0..side {
+            for position in [place(y), place(x)] {
+                for frequency in &frequencies {
+                    let angle = position / frequency;
+                    values.extend([angle.sin() as f32, angle.cos() as f32]);
+                }
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(values, [1, side * side, channels]), device)
+}
+
+/// Encoding of boxes `[batch, queries, 4]` (cx, cy, w, h in 0..1) with `channels` per coordinate in the order
+/// y, x, w, h: `[batch, queries, 4 * channels]`.
+pub fn sine_boxes(boxes: Tensor<3>, channels: usize) -> Tensor<3> {
+    let [batch, queries, _] = boxes.dims();
+    let device = boxes.device();
+    let scale: Vec<f32> =
+        frequencies(channels).into_iter().map(|frequency| (TAU / frequency) as f32).collect();
+    let scale: Tensor<4> =
+        Tensor::from_data(TensorData::new(scale, [1, 1, 1, channels / 2]), &device);
+    let order: Tensor<1, burn::tensor::Int> = Tensor::from_data(TensorData::from([1i32, 0, 2, 3]), &device);
+    let angles = boxes.select(2, order).unsqueeze_dim::<4>(3) * scale;
+    Tensor::<4>::stack::<5>(vec![angles.clone().sin(), angles.cos()], 4)
+        .reshape([batch, queries, 4 * channels])
+}

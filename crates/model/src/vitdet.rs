@@ -1,0 +1,227 @@
+//! The ViT trunk, "PE-L+" (paper section 3.1; reference: `vitdet.py`): 14-pixel patches, tiled position
+//! embedding, pre-norm blocks with axial rotary embedding, windowed but for a few global blocks.
+//!
+//! `[batch, 3, side, side]` in -1..1 becomes `[batch, grid, grid, width]`.
+
+use crate::attention::{merge_heads, scaled_dot_product};
+use crate::config::VitConfig;
+use crate::layers::{layer_norm, pad_bottom_right, uniform};
+use crate::rope::AxialRope;
+use crate::trace::{at, scope};
+use burn::module::{Module, Param};
+use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, Tensor};
+
+/// The kernel of the patch embedding; it has no bias.
+#[derive(Module, Debug)]
+pub struct PatchProjection {
+    /// `[3 * patch * patch, width]`: channel, row, column.
+    pub weight: Param<Tensor<2>>,
+}
+
+/// Cuts the image into patches and projects each.
+#[derive(Module, Debug)]
+pub struct PatchEmbed {
+    /// The projection.
+    pub proj: PatchProjection,
+    patch: usize,
+}
+
+impl PatchEmbed {
+    fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        let [b, channels, height, width] = image.dims();
+        let p = self.patch;
+        let (rows, columns) = (height / p, width / p);
+        let patches = image
+            .reshape([b, channels, rows, p, columns, p])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([b, rows, columns, channels * p * p]);
+        burn::tensor::module::linear(patches, self.proj.weight.val(), None)
+    }
+}
+
+/// Attention of a block: fused q, k, v projection.
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// `width -> 3 * width`
+    pub qkv: Linear,
+    /// Output projection.
+    pub proj: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    /// `[b, tokens, width] -> [b, tokens, width]`; tokens are those of one window or of the whole grid.
+    fn forward(&self, x: Tensor<3>, rope: &AxialRope) -> Tensor<3> {
+        let [b, n, width] = x.dims();
+        let head_dim = width / self.heads;
+        let qkv = at("qkv", self.qkv.forward(x)).reshape([b, n, 3 * self.heads, head_dim]);
+        // Queries and keys turn together: they lie side by side.
+        let qk = rope.rotate(qkv.clone().narrow(2, 0, 2 * self.heads));
+        let q = qk.clone().narrow(2, 0, self.heads).swap_dims(1, 2);
+        let k = qk.narrow(2, self.heads, self.heads).swap_dims(1, 2);
+        let v = qkv.narrow(2, 2 * self.heads, self.heads).swap_dims(1, 2);
+        let attended = merge_heads(scaled_dot_product(q, k, v, None, None));
+        at("proj", self.proj.forward(attended))
+    }
+}
+
+/// The MLP of a block, with exact GELU.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// `width -> hidden`
+    pub fc1: Linear,
+    /// `hidden -> width`
+    pub fc2: Linear,
+}
+
+/// A pre-norm transformer block.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// Norm in front of attention.
+    pub norm1: LayerNorm,
+    /// Attention.
+    pub attn: Attention,
+    /// Norm in front of the MLP.
+    pub norm2: LayerNorm,
+    /// MLP.
+    pub mlp: Mlp,
+    /// Window side in tokens; 0 attends over the whole grid.
+    window: usize,
+}
+
+impl Block {
+    fn new(config: &VitConfig, index: usize, device: &Device) -> Self {
+        let width = config.width;
+        Self {
+            norm1: layer_norm(width, device),
+            attn: Attention {
+                qkv: LinearConfig::new(width, 3 * width).init(device),
+                proj: LinearConfig::new(width, width).init(device),
+                heads: config.heads,
+            },
+            norm2: layer_norm(width, device),
+            mlp: Mlp {
+                fc1: LinearConfig::new(width, config.mlp_hidden).init(device),
+                fc2: LinearConfig::new(config.mlp_hidden, width).init(device),
+            },
+            window: if config.global_blocks.contains(&index) { 0 } else { config.window },
+        }
+    }
+
+    /// `[b, grid, grid, width]` in and out.
+    fn forward(&self, x: Tensor<4>, ropes: &Ropes) -> Tensor<4> {
+        let [b, rows, columns, width] = x.dims();
+        let normed = at("norm1", self.norm1.forward(x.clone()));
+        let attended = if self.window == 0 {
+            let tokens = normed.reshape([b, rows * columns, width]);
+            scope("attn", || self.attn.forward(tokens, &ropes.global)).reshape([b, rows, columns, width])
+        } else {
+            let windows = partition(normed, self.window);
+            let windows = scope("attn", || self.attn.forward(windows, &ropes.window));
+            unpartition(windows, self.window, [b, rows, columns, width])
+        };
+        let x = x + attended;
+        let hidden = at("norm2", self.norm2.forward(x.clone()));
+        let hidden = scope("mlp", || at("fc2", self.mlp.fc2.forward(gelu(at("fc1", self.mlp.fc1.forward(hidden))))));
+        at("", x + hidden)
+    }
+}
+
+/// Rotary tables of one forward pass.
+struct Ropes {
+    window: AxialRope,
+    global: AxialRope,
+}
+
+/// Cells to append so that windows fit. They are zeros behind the norm and take part in attention.
+fn padding(grid: usize, window: usize) -> usize {
+    grid.next_multiple_of(window) - grid
+}
+
+/// `[b, rows, columns, c] -> [b * windows, window * window, c]`, windows in the order of rows.
+fn partition(x: Tensor<4>, window: usize) -> Tensor<3> {
+    let x = {
+        let pad = padding(x.dims()[1], window);
+        pad_bottom_right(x, pad)
+    };
+    let [b, rows, columns, c] = x.dims();
+    x.reshape([b, rows / window, window, columns / window, window, c])
+        .permute([0, 1, 3, 2, 4, 5])
+        .reshape([b * (rows / window) * (columns / window), window * window, c])
+}
+
+/// The inverse of [`partition`]; appended cells are dropped.
+fn unpartition(x: Tensor<3>, window: usize, [b, rows, columns, c]: [usize; 4]) -> Tensor<4> {
+    let (high, wide) = (rows.div_ceil(window), columns.div_ceil(window));
+    x.reshape([b, high, wide, window, window, c])
+        .permute([0, 1, 3, 2, 4, 5])
+        .reshape([b, high * window, wide * window, c])
+        .slice([0..b, 0..rows, 0..columns, 0..c])
+}
+
+/// The trunk.
+#[derive(Module, Debug)]
+pub struct ViT {
+    /// `[1, pretrain_grid^2 + 1, width]`; the first row belongs to a class token that SAM 3 does not have.
+    pub pos_embed: Param<Tensor<3>>,
+    /// Patch embedding.
+    pub patch_embed: PatchEmbed,
+    /// Norm in front of the blocks.
+    pub ln_pre: LayerNorm,
+    /// The blocks.
+    pub blocks: Vec<Block>,
+    window: usize,
+    pretrain_grid: usize,
+}
+
+impl ViT {
+    /// New trunk.
+    pub fn new(config: &VitConfig, device: &Device) -> Self {
+        let inputs = 3 * config.patch * config.patch;
+        let positions = config.pretrain_grid * config.pretrain_grid + 1;
+        Self {
+            pos_embed: Initializer::Normal { mean: 0.0, std: 0.02 }.init([1, positions, config.width], device),
+            patch_embed: PatchEmbed {
+                proj: PatchProjection { weight: uniform([inputs, config.width], inputs, device) },
+                patch: config.patch,
+            },
+            ln_pre: layer_norm(config.width, device),
+            blocks: (0..config.depth).map(|i| Block::new(config, i, device)).collect(),
+            window: config.window,
+            pretrain_grid: config.pretrain_grid,
+        }
+    }
+
+    /// `[b, 3, side, side] -> [b, grid, grid, width]`
+    pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        let x = at("patch_embed.proj", self.patch_embed.forward(image));
+        let [_, grid, _, _] = x.dims();
+        let x = at("ln_pre", self.ln_pre.forward(x + self.position_embedding(grid)));
+        let ropes = self.ropes(grid, &x.device());
+        self.blocks
+            .iter()
+            .enumerate()
+            .fold(x, |x, (i, block)| scope(format!("blocks.{i}"), || block.forward(x, &ropes)))
+    }
+
+    fn ropes(&self, grid: usize, device: &Device) -> Ropes {
+        let [width, _] = self.blocks.first().map_or([4, 0], |block| block.attn.proj.weight.dims());
+        let head_dim = width / self.blocks.first().map_or(1, |block| block.attn.heads);
+        Ropes {
+            window: AxialRope::new(head_dim, self.window, 1.0, device),
+            global: AxialRope::new(head_dim, grid, self.window as f64 / grid as f64, device),
+        }
+    }
+
+    /// The embedding without the class token's row, tiled over the grid and cropped: `[1, grid, grid, width]`.
+    fn position_embedding(&self, grid: usize) -> Tensor<4> {
+        let [_, positions, width] = self.pos_embed.dims();
+        let side = self.pretrain_grid;
+        let tile = self.pos_embed.val().narrow(1, 1, positions - 1).reshape([1, side, side, width]);
+        let times = grid.div_ceil(side);
+        let tiled = if times == 1 { tile } else { tile.repeat(&[1, times, times, 1]) };
+        tiled.slice([0..1, 0..grid, 0..grid, 0..width])
+    }
+}
