@@ -158,6 +158,15 @@ def packed_high_values(dataset) -> np.ndarray:
     return np.where(values >= 1 << (dataset.BitsStored - 1), values - (1 << dataset.BitsStored), values)
 
 
+def modality_of(dataset):
+    """Where the transform stands in the functional groups, which apply_modality_lut does not read."""
+    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in dataset.get(groups, [])[:1]:
+            if "PixelValueTransformationSequence" in group:
+                return group.PixelValueTransformationSequence[0]
+    return dataset
+
+
 def frames_of(path: Path, dataset) -> np.ndarray:
     """[frames, rows, columns] or [frames, rows, columns, 3]."""
     photometric = dataset.PhotometricInterpretation
@@ -167,11 +176,11 @@ def frames_of(path: Path, dataset) -> np.ndarray:
         pixels = pixel_array(dataset)  # YBR becomes RGB
     if photometric == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, dataset)
-        if pixels.dtype == np.uint16:
+        if pixels.dtype.itemsize == 2:
             pixels = (pixels >> 8).astype(np.uint8)
     elif dataset.SamplesPerPixel == 1:
-        pixels = apply_modality_lut(pixels, dataset)
-    elif pixels.dtype == np.uint16:
+        pixels = apply_modality_lut(pixels, modality_of(dataset))
+    elif pixels.dtype.itemsize == 2:
         pixels = (pixels >> (dataset.BitsStored - 8)).astype(np.uint8)
     frames = int(dataset.get("NumberOfFrames", 1) or 1)
     return pixels if frames > 1 else pixels[None]

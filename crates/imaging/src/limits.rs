@@ -16,6 +16,9 @@ pub(crate) const MAX_INFLATED_BYTES: u64 = if cfg!(target_arch = "wasm32") {
     1 << 30
 };
 
+/// Most frames in one file; each takes a few bytes before it is decoded.
+pub(crate) const MAX_FRAMES: u64 = 1 << 20;
+
 /// Number of pixels of a frame.
 ///
 /// # Errors

@@ -34,6 +34,12 @@ pub(crate) fn open(bytes: &[u8], format: ImageFormat) -> Result<Picture, Imaging
         "JPEG"
     };
     let failure = |error: ImageError| failure(&error, format_name);
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+        // The decoder would fill what is missing with gray.
+        return Err(ImagingError::Damaged {
+            format: format_name,
+        });
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut bounds = Limits::default();
     // Four channels of two bytes at the most, and as much again for the decoder.
@@ -51,6 +57,26 @@ pub(crate) fn open(bytes: &[u8], format: ImageFormat) -> Result<Picture, Imaging
     let mut image = DynamicImage::from_decoder(decoder).map_err(failure)?;
     image.apply_orientation(orientation);
     Ok(picture(image, format_name))
+}
+
+/// Whether an end-of-image marker follows the first scan. Entropy-coded data cannot hold one, and the
+/// thumbnails that do stand in segments before the scan.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut at = 2usize;
+    while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at.saturating_add(4)) {
+        if marker == 0xFF {
+            at = at.saturating_add(1);
+            continue;
+        }
+        at = at
+            .saturating_add(2)
+            .saturating_add(usize::from(u16::from_be_bytes([high, low])));
+        if marker == 0xDA {
+            let scan = bytes.get(at..).unwrap_or_default();
+            return scan.windows(2).any(|pair| pair == [0xFF, 0xD9]);
+        }
+    }
+    false
 }
 
 fn picture(image: DynamicImage, format: &'static str) -> Picture {

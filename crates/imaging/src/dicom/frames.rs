@@ -24,7 +24,7 @@ pub(super) struct Frames {
 #[derive(Debug)]
 enum Stored {
     /// All frames one after the other; single bits are packed across frames.
-    Native { bytes: Vec<u8>, frame_bits: usize },
+    Native { bytes: Vec<u8>, frame_bits: u64 },
     /// One compressed stream per frame.
     Encapsulated(Vec<Vec<u8>>),
 }
@@ -88,7 +88,8 @@ impl Frames {
         let bytes_per_cell = usize::from(header.bits_allocated.div_ceil(8));
         match &self.stored {
             Stored::Native { bytes, frame_bits } => {
-                let start = frame.saturating_mul(*frame_bits);
+                // Bits of a file that fits a 32-bit memory need more than 32 bits to count.
+                let start = frame_bits.saturating_mul(frame as u64);
                 if header.bits_allocated == 1 {
                     return Ok(jpeg::Decoded {
                         cells: native::unpack_bits(bytes, start, header.pixels()),
@@ -96,7 +97,7 @@ impl Frames {
                         is_rgb: false,
                     });
                 }
-                let range = start / 8..start.saturating_add(*frame_bits) / 8;
+                let range = (start / 8) as usize..(start.saturating_add(*frame_bits) / 8) as usize;
                 let mut cells = bytes.get(range).ok_or(out_of_range)?.to_vec();
                 if self.big_endian {
                     native::swap_cells(&mut cells, bytes_per_cell);
@@ -238,8 +239,6 @@ fn native_frames(
             found: present as u64,
         });
     }
-    // Both are at most the length of the file from here on.
-    let (expected, frame_bits) = (expected as usize, frame_bits as usize);
     let mut bytes = file
         .bytes
         .get(start..start.saturating_add(present))
@@ -248,7 +247,8 @@ fn native_frames(
     if file.syntax.encoding.big_endian && header.bits_allocated <= 8 && file.scan.pixels_are_words {
         native::swap_words(&mut bytes);
     }
-    bytes.truncate(expected);
+    // At most `present`, which is a usize.
+    bytes.truncate(expected as usize);
     Ok(Stored::Native { bytes, frame_bits })
 }
 

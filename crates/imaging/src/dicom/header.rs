@@ -125,7 +125,14 @@ pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
         .integer(tags::NUMBER_OF_FRAMES)
         .unwrap_or(1)
         .max(1);
-    let frame_count = usize::try_from(frame_count).unwrap_or(usize::MAX);
+    let frame_count = u64::try_from(frame_count).unwrap_or(1);
+    if frame_count > limits::MAX_FRAMES {
+        return Err(ImagingError::TooLarge {
+            what: "the number of frames",
+            needed: frame_count,
+            limit: limits::MAX_FRAMES,
+        });
+    }
 
     let samples = attributes.integer(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
     let photometric = photometric(attributes, samples)?;
@@ -153,7 +160,7 @@ pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
     Ok(Header {
         rows: rows as usize,
         columns: columns as usize,
-        frame_count,
+        frame_count: frame_count as usize,
         samples: photometric.samples(),
         photometric,
         planar: attributes.integer(tags::PLANAR_CONFIGURATION) == Some(1),

@@ -64,7 +64,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header, frame: usize) -> Result<Deco
         decoder.set_color_transform(if is_ycc {
             ColorTransform::YCbCr
         } else {
-            ColorTransform::None
+            ColorTransform::RGB
         });
     }
     let cells = decoder.decode().map_err(|_cause| damaged.clone())?;

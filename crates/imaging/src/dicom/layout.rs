@@ -99,7 +99,8 @@ fn meta_group(bytes: &[u8], start: usize) -> (Option<String>, usize) {
 
 /// The encoding in which the bytes at `at` are a plausible first element, `None` where they are in none.
 fn guess(bytes: &[u8], at: usize) -> Option<Encoding> {
-    let plausible = |tag: Tag| (0x0000..=0x0020).contains(&tag.group()) && tag.group() % 2 == 0;
+    let plausible =
+        |tag: Tag| (0x0000..=0x0020).contains(&tag.group()) && tag.group().is_multiple_of(2);
     for encoding in [Encoding::EXPLICIT, Encoding::EXPLICIT_BIG] {
         if let Ok(element) = Reader::new(bytes, encoding).element(at)
             && plausible(element.tag)

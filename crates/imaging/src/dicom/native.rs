@@ -19,10 +19,10 @@ pub(super) fn swap_cells(bytes: &mut [u8], bytes_per_cell: usize) {
 }
 
 /// `count` single bits from bit `start`, lowest bit of each byte first.
-pub(super) fn unpack_bits(bytes: &[u8], start: usize, count: usize) -> Vec<u8> {
-    (start..start.saturating_add(count))
+pub(super) fn unpack_bits(bytes: &[u8], start: u64, count: usize) -> Vec<u8> {
+    (start..start.saturating_add(count as u64))
         .map(|bit| {
-            let byte = bytes.get(bit / 8).copied().unwrap_or_default();
+            let byte = bytes.get((bit / 8) as usize).copied().unwrap_or_default();
             (byte >> (bit % 8)) & 1
         })
         .collect()

@@ -118,15 +118,24 @@ fn skip(
             Ok(end)
         }
         None if element.length.is_none() => {
-            // PS3.5 6.2.2: the items of an unknown value of undefined length are implicit.
             let inner = if element.vr == Some(VR::UN) {
-                Reader::new(reader.bytes, Encoding::IMPLICIT)
+                unknown_items(reader, element)
             } else {
                 reader
             };
             items(inner, element, None, depth, nested)
         }
         _ => Err(reader.truncated(element.value, element.length.unwrap_or(usize::MAX))),
+    }
+}
+
+/// A reader for the items of an unknown value of undefined length: implicit by PS3.5 6.2.2, but some
+/// writers keep the encoding of the file, which the first element shows.
+fn unknown_items<'a>(reader: Reader<'a>, sequence: &Element) -> Reader<'a> {
+    let first = sequence.value.saturating_add(8);
+    match reader.element(first) {
+        Ok(element) if element.vr.is_some() => reader,
+        _ => Reader::new(reader.bytes, Encoding::IMPLICIT),
     }
 }
 
@@ -218,9 +227,8 @@ fn pixel_data(reader: Reader<'_>, element: &Element) -> Result<PixelData, Imagin
     let mut items = Vec::new();
     let mut cut = None;
     let mut at = element.value;
-    loop {
-        // Files without the closing delimiter are common; what is cut shows in the fragments.
-        let Ok(item) = reader.element(at) else { break };
+    // Files without the closing delimiter are common; what is cut shows in the fragments.
+    while let Ok(item) = reader.element(at) {
         match item.end() {
             Some(end) if item.tag == ITEM && end <= reader.bytes.len() => {
                 items.push(item.value..end);
