@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use dicom_core::{Tag, VR};
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::reader::Reader;
@@ -105,7 +105,7 @@ fn guess(bytes: &[u8], at: usize) -> Option<Encoding> {
         if let Ok(element) = Reader::new(bytes, encoding).element(at)
             && plausible(element.tag)
             && element.tag.group() != 0
-            && element.vr.is_some_and(|vr| vr != VR::UN)
+            && element.vr.is_some()
         {
             return Some(encoding);
         }

@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Whether an explicit VR has a 16-bit length field (PS3.5 table 7.1-2).
-fn has_short_length(vr: VR) -> bool {
+pub(super) fn has_short_length(vr: VR) -> bool {
     matches!(
         vr,
         VR::AE

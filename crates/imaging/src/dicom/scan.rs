@@ -2,6 +2,7 @@
 //! few attributes that decide pixels, and finds the pixel data. Names, dates and private elements are
 //! stepped over, never copied, so a broken or hostile element among them costs nothing.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
@@ -9,7 +10,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use super::attributes::WANTED;
-use super::reader::{Element, Reader};
+use super::reader::{Element, Reader, has_short_length};
 use super::syntax::Encoding;
 use crate::ImagingError;
 
@@ -79,7 +80,7 @@ pub(super) fn scan(bytes: &[u8], start: usize, encoding: Encoding) -> Result<Sca
         let wanted = WANTED.contains(&element.tag);
         let end = skip(reader, &element, 0, wanted)?;
         if wanted {
-            let copied = bytes.get(element.start..end).unwrap_or_default();
+            let copied = copy(reader, &element, end);
             if scan.header.len().saturating_add(copied.len()) > MAX_HEADER_BYTES {
                 return Err(ImagingError::TooLarge {
                     what: "attributes in bytes",
@@ -87,7 +88,7 @@ pub(super) fn scan(bytes: &[u8], start: usize, encoding: Encoding) -> Result<Sca
                     limit: MAX_HEADER_BYTES as u64,
                 });
             }
-            scan.header.extend_from_slice(copied);
+            scan.header.extend_from_slice(&copied);
         }
         scan.has_float_pixels |=
             element.tag == tags::FLOAT_PIXEL_DATA || element.tag == tags::DOUBLE_FLOAT_PIXEL_DATA;
@@ -95,6 +96,33 @@ pub(super) fn scan(bytes: &[u8], start: usize, encoding: Encoding) -> Result<Sca
         at = end;
     }
     Ok(scan)
+}
+
+/// The bytes of an element for the header. One whose representation is declared unknown gets the one
+/// that the dictionary gives its tag: archives write known attributes that way.
+fn copy<'a>(reader: Reader<'a>, element: &Element, end: usize) -> Cow<'a, [u8]> {
+    let whole = reader.bytes.get(element.start..end).unwrap_or_default();
+    let known = dictionary_vr(element.tag).filter(|&vr| has_short_length(vr));
+    let (Some(VR::UN), Some(vr), Ok(length)) = (
+        element.vr,
+        known,
+        u16::try_from(element.length.unwrap_or(usize::MAX)),
+    ) else {
+        return Cow::Borrowed(whole);
+    };
+    let tag = whole.get(..4).unwrap_or_default();
+    let value = reader.bytes.get(element.value..end).unwrap_or_default();
+    let length = if reader.encoding.big_endian {
+        length.to_be_bytes()
+    } else {
+        length.to_le_bytes()
+    };
+    Cow::Owned([tag, vr.to_string().as_bytes(), &length, value].concat())
+}
+
+fn dictionary_vr(tag: Tag) -> Option<VR> {
+    let entry = StandardDataDictionary.by_tag(tag)?;
+    Some(entry.vr().relaxed())
 }
 
 /// Offset after an element. With `nested`, the lengths inside defined-length sequences are checked too,
@@ -142,12 +170,7 @@ fn unknown_items<'a>(reader: Reader<'a>, sequence: &Element) -> Reader<'a> {
 fn is_sequence(element: &Element) -> bool {
     match element.vr {
         Some(vr) => vr == VR::SQ,
-        None => {
-            StandardDataDictionary
-                .by_tag(element.tag)
-                .map(|entry| entry.vr().relaxed())
-                == Some(VR::SQ)
-        }
+        None => dictionary_vr(element.tag) == Some(VR::SQ),
     }
 }
 
