@@ -21,7 +21,7 @@ import gdcm
 import numpy as np
 import pydicom
 import zstandard
-from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing, pixel_array
 
 warnings.simplefilter("ignore")
 HERE = Path(__file__).parent
@@ -186,6 +186,16 @@ def frames_of(path: Path, dataset) -> np.ndarray:
     return pixels if frames > 1 else pixels[None]
 
 
+def display(values: np.ndarray, dataset) -> np.ndarray:
+    """0..255 through the first window. pydicom maps to the range of the stored values, in modality units."""
+    bits = dataset.BitsStored
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dataset.PixelRepresentation else (0, (1 << bits) - 1)
+    slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
+    low, high = low * slope + intercept, high * slope + intercept
+    shown = apply_windowing(values, dataset).astype(np.float64)
+    return np.floor((shown - low) / (high - low) * 255 + 0.5)
+
+
 def number(value):
     value = float(value)
     return int(value) if value.is_integer() else value
@@ -226,6 +236,9 @@ def describe(path: Path, dataset=None) -> dict:
             "max": number(flat.max()),
             "samples": [[at, [number(v) for v in np.atleast_1d(flat[at])]] for at in positions],
         })
+    if entry["window"]:
+        shown = display(frames[0], dataset).reshape(-1)
+        entry["rendered"] = [[at, int(shown[at])] for at in range(0, len(shown), max(1, len(shown) // 64))]
     return entry
 
 
@@ -251,6 +264,7 @@ def main() -> None:
         except Exception as error:  # what pydicom cannot read has no golden
             print(f"{path.name}: {type(error).__name__}", file=sys.stderr)
     for entry in corpus.values():
+        entry.pop("rendered", None)
         for checked in entry["checked"]:
             checked["samples"] = checked["samples"][::6]
     write(HERE / "corpus.json", corpus)
@@ -260,7 +274,8 @@ def main() -> None:
         for path in sorted(Path(sys.argv[1], "REF").glob("*_UNC.zst")):
             packed = path.read_bytes()
             plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 28)
-            truths[path.name.split("_")[0]] = describe(path, pydicom.dcmread(io.BytesIO(plain)))
+            truth = truths[path.name.split("_")[0]] = describe(path, pydicom.dcmread(io.BytesIO(plain)))
+            truth.pop("rendered", None)
         write(HERE / "wg04.json", truths)
 
 

@@ -167,11 +167,6 @@ impl Picture {
         self.description.spacing_mm
     }
 
-    /// Whether small gray values are shown bright (MONOCHROME1); [`Picture::render`] has done so already.
-    pub fn inverted(&self) -> bool {
-        self.description.inverted
-    }
-
     /// The window that a gray picture opens with: the file's first, else its range of values.
     pub fn default_window(&self) -> Option<Window> {
         self.default_window

@@ -112,6 +112,7 @@ fn fixtures_decode_as_pydicom_decodes_them() {
     let files = common::files("dicom", &["dcm"]);
     assert_eq!(files.len(), goldens.len());
     assert!(files.len() >= 25);
+    let mut through_window = 0;
     for (name, bytes) in files {
         let golden = &goldens[&name];
         match (open(&bytes), golden["error"].as_str()) {
@@ -122,12 +123,26 @@ fn fixtures_decode_as_pydicom_decodes_them() {
                 let spacing = spacing.map(|pair| [0, 1].map(|i| pair[i].as_f64().unwrap()));
                 assert_eq!(picture.pixel_spacing_mm(), spacing, "{name}");
                 assert_eq!(picture.format(), "DICOM");
+                if let Some(shown) = golden["rendered"].as_array() {
+                    let rendered = picture.render(0, None).unwrap();
+                    for pair in shown {
+                        let index = pair[0].as_u64().unwrap() as usize;
+                        let ours = rendered.pixels[index * 3];
+                        assert_eq!(
+                            u64::from(ours),
+                            pair[1].as_u64().unwrap(),
+                            "{name} at {index}"
+                        );
+                        through_window += 1;
+                    }
+                }
             }
             (Err(error), Some(code)) => assert_eq!(error.code(), code, "{name}: {error}"),
             (Ok(_), Some(code)) => panic!("{name} opened instead of {code}"),
             (Err(error), None) => panic!("{name}: {error}"),
         }
     }
+    assert!(through_window >= 200, "{through_window}");
 }
 
 #[test]
