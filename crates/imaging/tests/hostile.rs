@@ -31,6 +31,7 @@ fn try_open(bytes: &[u8], what: &str) {
 fn fixtures() -> Vec<(String, Vec<u8>)> {
     let mut files = common::files("dicom", &["dcm"]);
     files.extend(common::files("phantom", &["dcm", "png", "jpg"]));
+    files.extend(common::files("standard", &["png", "jpg"]));
     files
 }
 
