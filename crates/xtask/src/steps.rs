@@ -164,9 +164,10 @@ fn browser(workspace: &Workspace) -> Result<Counts> {
         });
     };
     say("building the native program that the page is compared with");
-    run(workspace
-        .cargo()
-        .args(["build", "--locked", "--package", "medsam3-cli"]))?;
+    // Of the whole workspace, as the native tests are: one package alone would choose other features of shared crates,
+    // and Burn would be compiled once more.
+    let words = "build --locked --workspace --bin medsam3";
+    run(workspace.cargo().args(words.split(' ')))?;
     let mut npm = workspace.command("npm");
     npm.args(["--prefix", "tests/browser", "test"])
         .env("CHROMIUM", chromium)
