@@ -4,7 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::attributes::Attributes;
-use super::header;
+use super::functions;
 use crate::ImagingError;
 
 /// Converts full-range Y, Cb, Cr to red, green, blue in place.
@@ -98,7 +98,7 @@ impl Channel {
         else {
             return Err(malformed);
         };
-        let count = header::table_length(count);
+        let count = functions::table_length(count);
         let values: Vec<u8> = if bytes.len() >= count.saturating_mul(2) {
             // One 16-bit word per entry; tables of 16-bit entries keep their upper byte.
             let upper = usize::from(bits > 8);

@@ -2,7 +2,9 @@
 //! codec, bit fields, planes, colour, modality transform. Only pixel bytes are kept of the file.
 
 use super::color;
-use super::header::{FrameFunctions, Header, Modality, Photometric};
+use super::fragments;
+use super::functions::FrameFunctions;
+use super::header::{Header, Photometric};
 use super::jpeg;
 use super::layout::File;
 use super::native;
@@ -56,7 +58,7 @@ impl Frames {
                     file.bytes.get(range.clone()).unwrap_or_default()
                 };
                 let fragments: Vec<&[u8]> = fragments.iter().map(slice).collect();
-                Stored::Encapsulated(fragments_to_frames(
+                Stored::Encapsulated(fragments::to_frames(
                     &fragments,
                     slice(offset_table),
                     header.frame_count,
@@ -192,21 +194,6 @@ impl FrameSource for Frames {
     }
 }
 
-impl Modality {
-    fn apply(&self, stored: i64) -> f32 {
-        match self {
-            Self::Linear { slope, intercept } => (stored as f64 * slope + intercept) as f32,
-            Self::Table { first, values } => {
-                // Values outside the table take its nearest entry (PS3.3 C.11.1.1.1).
-                let last = values.len().saturating_sub(1);
-                let index = stored.saturating_sub(*first).max(0);
-                let index = usize::try_from(index).unwrap_or(last).min(last);
-                values.get(index).map_or(0.0, |&value| f32::from(value))
-            }
-        }
-    }
-}
-
 /// Checks the length of uncompressed pixels and copies them.
 fn native_frames(
     file: &File<'_>,
@@ -250,57 +237,4 @@ fn native_frames(
     // At most `present`, which is a usize.
     bytes.truncate(expected as usize);
     Ok(Stored::Native { bytes, frame_bits })
-}
-
-/// Joins fragments into one stream per frame.
-fn fragments_to_frames(
-    fragments: &[&[u8]],
-    offset_table: &[u8],
-    count: usize,
-    codec: Codec,
-) -> Result<Vec<Vec<u8>>, ImagingError> {
-    let missing = |found: usize| ImagingError::DicomTruncated {
-        expected: count as u64,
-        found: found as u64,
-    };
-    if fragments.is_empty() {
-        return Err(missing(0));
-    }
-    if count == 1 {
-        return Ok(vec![fragments.concat()]);
-    }
-    if fragments.len() == count {
-        return Ok(fragments.iter().map(|fragment| fragment.to_vec()).collect());
-    }
-    if count > fragments.len() {
-        return Err(missing(fragments.len()));
-    }
-    let offsets: Vec<usize> = offset_table
-        .chunks_exact(4)
-        .filter_map(|word| word.try_into().ok())
-        .map(|word| u32::from_le_bytes(word) as usize)
-        .collect();
-    let mut frames: Vec<Vec<u8>> = Vec::with_capacity(count);
-    let mut at = 0usize;
-    for fragment in fragments {
-        let begins = if offsets.len() == count {
-            // Offsets count the eight bytes of each item header.
-            offsets.get(frames.len()) == Some(&at)
-        } else {
-            codec != Codec::Rle && fragment.starts_with(&[0xFF, 0xD8])
-        };
-        if begins || frames.is_empty() {
-            frames.push(fragment.to_vec());
-        } else if let Some(frame) = frames.last_mut() {
-            frame.extend_from_slice(fragment);
-        }
-        at = at.saturating_add(8).saturating_add(fragment.len());
-    }
-    if frames.len() == count {
-        Ok(frames)
-    } else {
-        Err(ImagingError::DicomMalformed {
-            detail: "the fragments of the compressed pixels do not add up to the frames",
-        })
-    }
 }

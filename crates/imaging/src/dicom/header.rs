@@ -1,14 +1,15 @@
-//! The image pixel description (PS3.3 C.7.6.3), modality transform (C.11.1), windows (C.11.2) and pixel
-//! measures (C.7.6.2, C.7.6.16.2.1), checked before any pixel is touched.
+//! The image pixel description (PS3.3 C.7.6.3) and pixel measures (C.7.6.2, C.7.6.16.2.1), checked
+//! before any pixel is touched.
 
 use dicom_dictionary_std::tags;
 
 use super::attributes::{self, Attributes};
 use super::color::Palette;
+use super::functions::{self, FrameFunctions, as_stored};
 use super::layout::File;
 use super::syntax::{Codec, Encoding};
+use crate::ImagingError;
 use crate::limits;
-use crate::{ImagingError, Window};
 
 /// Photometric interpretation (0028,0004).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,27 +38,6 @@ impl Photometric {
             3
         }
     }
-}
-
-/// Stored values to modality values.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Modality {
-    Linear {
-        slope: f64,
-        intercept: f64,
-    },
-    /// First stored value mapped, and the table.
-    Table {
-        first: i64,
-        values: Vec<u16>,
-    },
-}
-
-/// What may differ from frame to frame.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct FrameFunctions {
-    pub(super) modality: Modality,
-    pub(super) window: Option<Window>,
 }
 
 /// Everything needed to turn stored bytes into a picture.
@@ -174,7 +154,7 @@ pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
             .filter(|text| text.len() <= 16 && text.chars().all(|c| c.is_ascii_alphanumeric())),
         spacing_mm: spacing(attributes),
         palette,
-        functions: functions(attributes, bits.signed)?,
+        functions: functions::functions(attributes, bits.signed)?,
     })
 }
 
@@ -237,15 +217,6 @@ impl Bits {
     }
 }
 
-/// Reads a 16-bit attribute whose signedness follows the pixels (VR "US or SS").
-fn as_stored(value: i64, signed: bool) -> i64 {
-    match (signed, value) {
-        (true, 0x8000..=0xFFFF) => value - 0x1_0000,
-        (false, -0x8000..=-1) => value + 0x1_0000,
-        _ => value,
-    }
-}
-
 fn padding(attributes: Attributes<'_>, bits: &Bits) -> Option<(i64, i64)> {
     let value = as_stored(attributes.integer(tags::PIXEL_PADDING_VALUE)?, bits.signed);
     let limit = attributes
@@ -278,94 +249,5 @@ fn spacing(attributes: Attributes<'_>) -> Option<[f64; 2]> {
     .find_map(|group| {
         let measures = group.items(tags::PIXEL_MEASURES_SEQUENCE).next()?;
         pair(measures, tags::PIXEL_SPACING)
-    })
-}
-
-/// Modality transform and window: of the frame, else of all frames, else of the image.
-fn functions(
-    attributes: Attributes<'_>,
-    signed: bool,
-) -> Result<Vec<FrameFunctions>, ImagingError> {
-    let shared = attributes
-        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
-        .next();
-    let of = |group: Option<Attributes<'_>>| -> Result<FrameFunctions, ImagingError> {
-        let item = |sequence| {
-            [group, shared]
-                .into_iter()
-                .flatten()
-                .find_map(|group| group.items(sequence).next())
-                .unwrap_or(attributes)
-        };
-        Ok(FrameFunctions {
-            modality: modality(item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE), signed)?,
-            window: window(item(tags::FRAME_VOILUT_SEQUENCE)),
-        })
-    };
-    let per_frame: Vec<_> = attributes
-        .items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
-        .map(|group| of(Some(group)))
-        .collect::<Result<_, _>>()?;
-    if per_frame.is_empty() {
-        Ok(vec![of(None)?])
-    } else {
-        Ok(per_frame)
-    }
-}
-
-fn modality(attributes: Attributes<'_>, signed: bool) -> Result<Modality, ImagingError> {
-    if let Some(table) = attributes.items(tags::MODALITY_LUT_SEQUENCE).next() {
-        let malformed = ImagingError::DicomMalformed {
-            detail: "the modality lookup table is incomplete",
-        };
-        let descriptor = table.integers(tags::LUT_DESCRIPTOR);
-        let &[count, first, _bits] = descriptor.as_slice() else {
-            return Err(malformed);
-        };
-        let count = table_length(count);
-        let values: Vec<u16> = table
-            .integers(tags::LUT_DATA)
-            .into_iter()
-            .map(|value| as_stored(value, false) as u16)
-            .collect();
-        if values.len() < count {
-            return Err(malformed);
-        }
-        return Ok(Modality::Table {
-            first: as_stored(first, signed),
-            values,
-        });
-    }
-    Ok(Modality::Linear {
-        slope: attributes.decimal(tags::RESCALE_SLOPE).unwrap_or(1.0),
-        intercept: attributes.decimal(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
-    })
-}
-
-/// Number of entries of a lookup table: 0 stands for 65536 (PS3.3 C.11.1.1).
-pub(super) fn table_length(count: i64) -> usize {
-    match as_stored(count, false) {
-        0 => 1 << 16,
-        count => usize::try_from(count).unwrap_or_default(),
-    }
-}
-
-/// The first window of a data set or item.
-fn window(attributes: Attributes<'_>) -> Option<Window> {
-    let center = attributes.decimal(tags::WINDOW_CENTER)?;
-    let width = attributes.decimal(tags::WINDOW_WIDTH)?;
-    if width <= 0.0 {
-        return None;
-    }
-    // PS3.3 C.11.2.1.3.2: LINEAR_EXACT is LINEAR with both numbers moved; a sigmoid is shown as its tangent.
-    let exact = attributes.text(tags::VOILUT_FUNCTION).as_deref() == Some("LINEAR_EXACT");
-    let (center, width) = if exact {
-        (center + 0.5, width + 1.0)
-    } else {
-        (center, width)
-    };
-    Some(Window {
-        center: center as f32,
-        width: width as f32,
     })
 }

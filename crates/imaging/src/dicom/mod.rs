@@ -4,7 +4,9 @@
 
 mod attributes;
 mod color;
+mod fragments;
 mod frames;
+mod functions;
 mod header;
 mod jpeg;
 mod layout;
