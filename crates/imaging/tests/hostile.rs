@@ -90,3 +90,15 @@ fn declared_sizes_are_checked_before_they_are_allocated() {
     bytes[at + 8..at + 10].copy_from_slice(&4096u16.to_le_bytes());
     assert_eq!(open(&bytes).unwrap_err().code(), "DICOM-TRUNCATED");
 }
+
+/// A number of half its size makes dicom-rs lose its place and take pixels for a length.
+#[test]
+fn parts_of_numbers_are_refused() {
+    let mut bytes = common::fixture("dicom/MR_small.dcm");
+    let at = bytes
+        .windows(6)
+        .position(|window| window == b"\x28\0\x02\0US")
+        .unwrap();
+    bytes[at + 5] = b'L';
+    assert_eq!(open(&bytes).unwrap_err().code(), "DICOM-MALFORMED");
+}

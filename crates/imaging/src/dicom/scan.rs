@@ -102,7 +102,13 @@ pub(super) fn scan(bytes: &[u8], start: usize, encoding: Encoding) -> Result<Sca
 /// that the dictionary gives its tag: archives write known attributes that way.
 fn copy<'a>(reader: Reader<'a>, element: &Element, end: usize) -> Cow<'a, [u8]> {
     let whole = reader.bytes.get(element.start..end).unwrap_or_default();
-    let known = dictionary_vr(element.tag).filter(|&vr| has_short_length(vr));
+    let known = dictionary_vr(element.tag).filter(|&vr| {
+        has_short_length(vr)
+            && is_whole(&Element {
+                vr: Some(vr),
+                ..*element
+            })
+    });
     let (Some(VR::UN), Some(vr), Ok(length)) = (
         element.vr,
         known,
@@ -140,6 +146,11 @@ fn skip(
     }
     match element.end() {
         Some(end) if end <= reader.bytes.len() => {
+            if nested && !is_whole(element) {
+                return Err(ImagingError::DicomMalformed {
+                    detail: "an attribute of the image holds a part of a number",
+                });
+            }
             if nested && is_sequence(element) {
                 items(reader, element, Some(end), depth, nested)?;
             }
@@ -151,10 +162,28 @@ fn skip(
             } else {
                 reader
             };
+            if nested && inner.encoding != reader.encoding {
+                // dicom-rs would read on in the encoding of the file, and lose its place.
+                return Err(ImagingError::DicomMalformed {
+                    detail: "the functional groups hold a sequence of unknown representation",
+                });
+            }
             items(inner, element, None, depth, nested)
         }
         _ => Err(reader.truncated(element.value, element.length.unwrap_or(usize::MAX))),
     }
+}
+
+/// Whether the value is a whole number of binary numbers. dicom-rs leaves a remainder unread and takes it
+/// for the next header, whose length it then allocates.
+fn is_whole(element: &Element) -> bool {
+    let size = match element.vr.or_else(|| dictionary_vr(element.tag)) {
+        Some(VR::US | VR::SS | VR::OW) => 2,
+        Some(VR::UL | VR::SL | VR::FL | VR::AT | VR::OF | VR::OL) => 4,
+        Some(VR::FD | VR::OD | VR::OV | VR::UV | VR::SV) => 8,
+        _ => 1,
+    };
+    element.length.unwrap_or_default().is_multiple_of(size)
 }
 
 /// A reader for the items of an unknown value of undefined length: implicit by PS3.5 6.2.2, but some
