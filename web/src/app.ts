@@ -48,6 +48,7 @@ export class App {
   #model: ModelInfo | undefined;
   #job: Job | undefined;
   #busyOpening = false;
+  #restarting = false;
   #queue: File[] = [];
   #queueAt = 0;
   /** What a sample case put into the prompt field, so that it can be replaced by the next one. */
@@ -84,6 +85,7 @@ export class App {
   /** Nothing is being computed. */
   idle(): void {
     this.#job = undefined;
+    if (this.#restarting) return;
     ui.segment.disabled = !this.#open || !this.#model;
     ui.cancel.disabled = true;
     showStage(this.#model ? 'ready' : 'failed');
@@ -217,7 +219,7 @@ export class App {
   /** Segments the frame on screen, with the window on screen, by each prompt of the field. */
   async segment(): Promise<void> {
     const open = this.#open;
-    if (!open || this.#job || !this.#model) return;
+    if (!open || this.#job || this.#restarting || !this.#model) return;
     const prompts = ui.prompts.value;
     const fresh: Shown[] = [];
     const { frame, window } = open;
@@ -256,8 +258,13 @@ export class App {
     );
     const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), CANCEL_PATIENCE_MS));
     if (await Promise.race([ended, late])) return;
-    await this.session.restart();
-    this.idle();
+    this.#restarting = true;
+    try {
+      await this.session.restart();
+    } finally {
+      this.#restarting = false;
+      this.idle();
+    }
   }
 
   #report(error: unknown): void {

@@ -45,9 +45,7 @@ export class Engine {
   constructor(onCrash: (failure: Failure) => void) {
     this.#worker = new Worker(new URL('app/worker.js', document.baseURI), { type: 'module', name: 'medsam3' });
     const die = (failure: Failure): void => {
-      this.stop();
-      for (const pending of this.#pending.values()) pending.reject(new Failed(failure));
-      this.#pending.clear();
+      this.#end(new Failed(failure));
       onCrash(failure);
     };
     this.#worker.addEventListener('message', (event: MessageEvent<Answer>) => {
@@ -75,9 +73,15 @@ export class Engine {
     return { done, cancel: () => void this.#post({ kind: 'cancel', target: id }) };
   }
 
-  /** Ends the worker at once. */
+  /** Ends the worker at once; what was under way counts as cancelled. */
   stop(): void {
+    this.#end(new Cancelled());
+  }
+
+  #end(reason: Error): void {
     this.#worker.terminate();
+    for (const pending of this.#pending.values()) pending.reject(reason);
+    this.#pending.clear();
   }
 
   #post(message: Message): void {
