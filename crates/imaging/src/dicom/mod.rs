@@ -11,6 +11,7 @@ mod header;
 mod jpeg;
 mod layout;
 mod native;
+mod nesting;
 mod reader;
 mod rle;
 mod scan;
