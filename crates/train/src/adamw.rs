@@ -1,0 +1,87 @@
+//! AdamW with clipping by the norm of the whole gradient and an average of the weights, on flat vectors.
+//!
+//! Burn's optimisers clip tensor by tensor and keep their state behind parameter ids; the reference clips the whole
+//! gradient, and an exact resume wants a state that can be written by name. One pass updates everything.
+
+use rayon::prelude::*;
+
+use crate::parameters::Slot;
+
+/// Numbers of one update.
+#[derive(Debug, Clone, Copy)]
+pub struct Update {
+    /// Learning rate of this step.
+    pub learning_rate: f32,
+    /// Decoupled weight decay of the slots that have it.
+    pub weight_decay: f32,
+    /// Decay rates of the moments.
+    pub betas: [f32; 2],
+    /// Largest L2 norm of the whole gradient.
+    pub clip_norm: f32,
+    /// Decay rate of the averaged weights; early steps use `(1 + t) / (10 + t)` where that is smaller.
+    pub ema: f32,
+}
+
+/// Weights, moments and average.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Updates made so far.
+    pub step: usize,
+    /// Current weights.
+    pub weights: Vec<Vec<f32>>,
+    /// First moments.
+    pub first: Vec<Vec<f32>>,
+    /// Second moments.
+    pub second: Vec<Vec<f32>>,
+    /// Averaged weights.
+    pub average: Vec<Vec<f32>>,
+}
+
+const EPS: f32 = 1e-8;
+
+impl State {
+    /// Starts from initial weights.
+    pub fn new(weights: Vec<Vec<f32>>) -> Self {
+        let zeros: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
+        Self { step: 0, first: zeros.clone(), second: zeros, average: weights.clone(), weights }
+    }
+
+    /// Makes one update and returns the norm of the gradient before clipping. An empty gradient counts as zero.
+    pub fn update(&mut self, slots: &[Slot], gradients: &[Vec<f32>], update: &Update) -> f32 {
+        let norm = gradients
+            .par_iter()
+            .map(|g| g.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>())
+            .sum::<f64>()
+            .sqrt();
+        self.step += 1;
+        let t = self.step as f32;
+        let norm = norm as f32;
+        // The same small number as torch.nn.utils.clip_grad_norm_.
+        let scale = (update.clip_norm / (norm + 1e-6)).min(1.0);
+        let [beta1, beta2] = update.betas;
+        let (bias1, bias2) = (1.0 - beta1.powf(t), (1.0 - beta2.powf(t)).sqrt());
+        let ema = update.ema.min((1.0 + t) / (10.0 + t));
+        let lr = update.learning_rate;
+
+        let Self { weights, first, second, average, .. } = self;
+        weights
+            .par_iter_mut()
+            .zip(first)
+            .zip(second)
+            .zip(average)
+            .zip(slots)
+            .zip(gradients)
+            .for_each(|(((((weights, first), second), average), slot), gradient)| {
+                let shrink = if slot.decay { 1.0 - lr * update.weight_decay } else { 1.0 };
+                for i in 0..weights.len() {
+                    let g = gradient.get(i).copied().unwrap_or(0.0) * scale;
+                    first[i] = beta1 * first[i] + (1.0 - beta1) * g;
+                    second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
+                    let step = lr / bias1 * first[i] / (second[i].sqrt() / bias2 + EPS);
+                    weights[i] = weights[i] * shrink - step;
+                    average[i] = ema * average[i] + (1.0 - ema) * weights[i];
+                }
+            });
+        norm
+    }
+}

@@ -1,0 +1,43 @@
+//! Connected components of a binary map: objects of a mask without instance ids. `[cells, cells]` in and out.
+
+/// Numbers the 8-connected components of `inside` from 1, in row-major order of their first cell; 0 elsewhere.
+pub fn connected_components(inside: &[bool], side: usize) -> Vec<u16> {
+    let mut ids = vec![0_u16; inside.len()];
+    let mut next = 0_u16;
+    let mut stack = Vec::new();
+    for start in 0..inside.len() {
+        if !inside[start] || ids[start] != 0 || next == u16::MAX {
+            continue;
+        }
+        next += 1;
+        ids[start] = next;
+        stack.push(start);
+        while let Some(at) = stack.pop() {
+            let (x, y) = (at % side, at / side);
+            for ny in y.saturating_sub(1)..=(y + 1).min(side - 1) {
+                for nx in x.saturating_sub(1)..=(x + 1).min(side - 1) {
+                    let near = ny * side + nx;
+                    if inside[near] && ids[near] == 0 {
+                        ids[near] = next;
+                        stack.push(near);
+                    }
+                }
+            }
+        }
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn diagonal_neighbours_belong_together() {
+        // scipy.ndimage.label(a, structure=np.ones((3, 3)))
+        let picture = ["##..#", "....#", "..#..", ".#...", "#...#"];
+        let inside: Vec<bool> = picture.concat().chars().map(|c| c == '#').collect();
+        let expected = [1, 1, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 4];
+        assert_eq!(connected_components(&inside, 5), expected);
+    }
+}

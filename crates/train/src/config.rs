@@ -1,0 +1,256 @@
+//! The training configuration, one TOML file (see `configs/default.toml`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use medsam3_model::Sam3Config;
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+
+/// Everything a training run needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Where the run writes.
+    pub run: RunConfig,
+    /// The model, in full.
+    pub model: Sam3Config,
+    /// What it is trained on.
+    pub data: DataConfig,
+    /// How the images are varied.
+    #[serde(default)]
+    pub augment: AugmentConfig,
+    /// The weight of every loss term.
+    #[serde(default)]
+    pub loss: LossWeights,
+    /// Optimiser and its schedule.
+    pub schedule: ScheduleConfig,
+}
+
+/// Where a run writes, and how often.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Folder for checkpoints and metrics; created if missing.
+    pub folder: PathBuf,
+    /// Every random number follows from it.
+    pub seed: u64,
+    /// Threads that each train a share of the batch on their own copy of the model.
+    pub workers: usize,
+    /// Optimiser steps between checkpoints.
+    pub checkpoint_every: usize,
+    /// Optimiser steps between validations.
+    pub validate_every: usize,
+    /// Validation images per dataset.
+    pub validate_images: usize,
+}
+
+/// What is read from the corpus and how it is drawn.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The corpus folder.
+    pub root: PathBuf,
+    /// `tokenizer.json` of the model's vocabulary.
+    pub tokenizer: PathBuf,
+    /// Licence tiers that are read whole.
+    pub tiers: Vec<String>,
+    /// Further datasets by name.
+    #[serde(default)]
+    pub datasets: Vec<String>,
+    /// Side in pixels at which pictures are kept in memory.
+    pub raster_side: usize,
+    /// Images per optimiser step, over all workers.
+    pub images_per_step: usize,
+    /// Prompts per image; they share the image's encoding.
+    pub prompts_per_image: usize,
+    /// Share of prompts that are absent from their image.
+    pub negative_share: f32,
+    /// Share of prompts that are worded canonically; the rest are synonyms.
+    pub canonical_share: f32,
+    /// Factors on the square root of a dataset's size.
+    #[serde(default)]
+    pub weights: BTreeMap<String, f32>,
+    /// Factors on the chance of a prompt within its image, by canonical name.
+    #[serde(default)]
+    pub prompt_weights: BTreeMap<String, f32>,
+    /// Parts of the body a dataset may show. A prompt is foreign to a dataset, and so a true negative there, only where
+    /// both datasets are listed and share no part.
+    #[serde(default)]
+    pub regions: BTreeMap<String, Vec<String>>,
+    /// Datasets that may be mirrored left to right.
+    #[serde(default)]
+    pub mirror: Vec<String>,
+    /// Datasets without up or left: any mirroring and quarter turn.
+    #[serde(default)]
+    pub any_orientation: Vec<String>,
+    /// Datasets in which every label index is an object of its own.
+    #[serde(default)]
+    pub objects_by_label: Vec<String>,
+    /// Datasets in which every connected component is an object of its own.
+    #[serde(default)]
+    pub objects_by_component: Vec<String>,
+}
+
+/// Ranges of the random changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentConfig {
+    /// Share of images that are shown whole.
+    pub whole: f32,
+    /// Smallest and largest side of a crop, as a share of the picture.
+    pub scale: [f32; 2],
+    /// Largest absolute logarithm of the change of aspect.
+    pub aspect: f32,
+    /// Largest rotation in degrees.
+    pub rotate_degrees: f32,
+    /// Share of crops laid around a pixel of a prompt.
+    pub focus: f32,
+    /// Largest offset of the grey level, where white is 1.
+    pub brightness: f32,
+    /// Largest relative change of contrast.
+    pub contrast: f32,
+    /// Largest absolute logarithm of gamma.
+    pub gamma: f32,
+}
+
+impl Default for AugmentConfig {
+    fn default() -> Self {
+        Self {
+            whole: 0.3,
+            scale: [0.55, 1.1],
+            aspect: 0.2,
+            rotate_degrees: 12.0,
+            focus: 0.5,
+            brightness: 0.12,
+            contrast: 0.25,
+            gamma: 0.3,
+        }
+    }
+}
+
+/// Factors of the loss terms; the defaults are those of the reference configuration.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossWeights {
+    /// L1 of matched boxes (cxcywh).
+    pub box_l1: f32,
+    /// 1 - GIoU of matched boxes.
+    pub box_giou: f32,
+    /// IoU-aware classification of queries.
+    pub classification: f32,
+    /// Image-level presence.
+    pub presence: f32,
+    /// Focal loss of matched instance masks.
+    pub mask_focal: f32,
+    /// Dice loss of matched instance masks.
+    pub mask_dice: f32,
+    /// Focal loss of the semantic mask.
+    pub semantic_focal: f32,
+    /// Dice loss of the semantic mask.
+    pub semantic_dice: f32,
+    /// Matched instances per prompt whose masks are scored.
+    pub masks_per_prompt: usize,
+}
+
+impl Default for LossWeights {
+    fn default() -> Self {
+        Self {
+            box_l1: 5.0,
+            box_giou: 2.0,
+            classification: 20.0,
+            presence: 20.0,
+            mask_focal: 200.0,
+            mask_dice: 10.0,
+            semantic_focal: 20.0,
+            semantic_dice: 30.0,
+            masks_per_prompt: 8,
+        }
+    }
+}
+
+/// Shape of the learning rate after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decay {
+    /// Half a cosine down to `final_share`.
+    Cosine,
+    /// The reference's inverse square root with a linear cool-down.
+    InverseSqrt,
+}
+
+/// Optimiser and learning rate.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Optimiser steps in total.
+    pub steps: usize,
+    /// Peak learning rate.
+    pub learning_rate: f32,
+    /// Steps of linear warm-up.
+    pub warmup_steps: usize,
+    /// Shape after the warm-up.
+    pub decay: Decay,
+    /// Share of the peak that a cosine ends at.
+    #[serde(default)]
+    pub final_share: f32,
+    /// Time scale in steps of the inverse square root.
+    #[serde(default = "default_timescale")]
+    pub timescale: usize,
+    /// Steps of linear cool-down of the inverse square root.
+    #[serde(default)]
+    pub cooldown_steps: usize,
+    /// AdamW decay of matrices; biases, norms and other vectors are not decayed.
+    pub weight_decay: f32,
+    /// Decay rates of the two moments.
+    #[serde(default = "default_betas")]
+    pub betas: [f32; 2],
+    /// Largest L2 norm of the whole gradient.
+    pub clip_norm: f32,
+    /// Decay rate of the averaged weights, which are the ones that are exported.
+    pub ema: f32,
+}
+
+fn default_timescale() -> usize {
+    20
+}
+
+fn default_betas() -> [f32; 2] {
+    [0.9, 0.999]
+}
+
+impl TrainConfig {
+    /// Reads and checks a configuration; relative paths in it are relative to the working directory.
+    ///
+    /// # Errors
+    /// Unreadable or invalid TOML, unknown fields, values that no training can run with.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text).map_err(|source| TrainError::Toml { source })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), TrainError> {
+        let bad = |reason: &str| Err(TrainError::Config { reason: reason.to_owned() });
+        if let Err(error) = self.model.validate() {
+            return Err(TrainError::Config { reason: error.to_string() });
+        }
+        if self.run.workers == 0 || !self.data.images_per_step.is_multiple_of(self.run.workers) {
+            return bad("data.images_per_step must be a positive multiple of run.workers");
+        }
+        if self.data.images_per_step == 0 || self.data.prompts_per_image == 0 {
+            return bad("data.images_per_step and data.prompts_per_image must be positive");
+        }
+        if self.schedule.steps == 0 || self.run.checkpoint_every == 0 || self.run.validate_every == 0 {
+            return bad("schedule.steps, run.checkpoint_every and run.validate_every must be positive");
+        }
+        let [low, high] = self.augment.scale;
+        if !(low > 0.0 && low <= high) {
+            return bad("augment.scale must be an increasing pair of positive numbers");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! What can go wrong in training, each with a stable code and a next step.
+
+use std::path::PathBuf;
+
+/// A training that could not start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A file could not be read.
+    #[error("could not read {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("could not write {}: {source}", path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A JSON file does not have the expected fields.
+    #[error("{} is not in the expected format: {source}", path.display())]
+    Json {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The configuration is not valid TOML or has unknown fields.
+    #[error("the configuration is not valid: {source}")]
+    Toml {
+        /// Why.
+        source: toml::de::Error,
+    },
+    /// The configuration asks for something impossible.
+    #[error("the configuration is not valid: {reason}")]
+    Config {
+        /// What is impossible.
+        reason: String,
+    },
+    /// A picture could not be decoded.
+    #[error("could not decode {}: {source}", path.display())]
+    Decode {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
+    },
+    /// A mask is not a grey PNG of the expected depth.
+    #[error("{} is not a grey index map of the expected bit depth", path.display())]
+    MaskKind {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A dataset is named that the corpus does not have.
+    #[error("the corpus has no dataset named {name}")]
+    UnknownDataset {
+        /// The name asked for.
+        name: String,
+    },
+    /// A dataset is named that must never be trained on.
+    #[error("{name} is an external test set and must not be trained on")]
+    ExternalDataset {
+        /// The name asked for.
+        name: String,
+    },
+    /// No training image is left after filtering.
+    #[error("no training image matches the tiers and names of the configuration")]
+    EmptyCorpus,
+    /// A checkpoint does not fit the model or is damaged.
+    #[error("the checkpoint does not fit: {reason}")]
+    Checkpoint {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The loss became infinite or undefined.
+    #[error("the loss is not finite at step {step}")]
+    Diverged {
+        /// Optimiser step.
+        step: usize,
+    },
+    /// Something below failed.
+    #[error("{context}: {reason}")]
+    Other {
+        /// What was being done.
+        context: &'static str,
+        /// Why it failed.
+        reason: String,
+    },
+}
+
+impl TrainError {
+    /// A stable code for logs and tests.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "TRAIN-READ",
+            Self::Write { .. } => "TRAIN-WRITE",
+            Self::Json { .. } => "TRAIN-JSON",
+            Self::Toml { .. } | Self::Config { .. } => "TRAIN-CONFIG",
+            Self::Decode { .. } => "TRAIN-DECODE",
+            Self::MaskKind { .. } => "TRAIN-MASK-KIND",
+            Self::UnknownDataset { .. } => "TRAIN-UNKNOWN-DATASET",
+            Self::ExternalDataset { .. } => "TRAIN-EXTERNAL-DATASET",
+            Self::EmptyCorpus => "TRAIN-EMPTY-CORPUS",
+            Self::Checkpoint { .. } => "TRAIN-CHECKPOINT",
+            Self::Diverged { .. } => "TRAIN-DIVERGED",
+            Self::Other { .. } => "TRAIN-OTHER",
+        }
+    }
+
+    /// What the person can do about it.
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::Read { .. } | Self::Json { .. } | Self::Decode { .. } | Self::MaskKind { .. } => {
+                "Check that `data.root` is the corpus folder and that the copy is complete."
+            }
+            Self::Write { .. } => "Check that `run.folder` can be written and that the disk is not full.",
+            Self::Toml { .. } | Self::Config { .. } => "Compare the file with configs/default.toml.",
+            Self::UnknownDataset { .. } => "Use a name from the corpus' index.json.",
+            Self::ExternalDataset { .. } => "Remove it from `data.datasets`; measure on it with `medsam3 evaluate`.",
+            Self::EmptyCorpus => "Widen `data.tiers` or `data.datasets`.",
+            Self::Checkpoint { .. } => "Start without --resume, or restore the configuration the checkpoint was made with.",
+            Self::Diverged { .. } => "Lower `schedule.learning_rate` and resume from the last checkpoint.",
+            Self::Other { .. } => "See the cause above.",
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! From a checkpoint to a model folder: the averaged weights, thresholds chosen on the validation split, the table of the
+//! test split, the model card.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
+
+use burn::tensor::Device;
+use medsam3_eval::{MASK_THRESHOLDS, Report, Thresholds, choose};
+use medsam3_model::parameters as canonical;
+use medsam3_weights::{MODEL_CARD_FILE, MaskRule, ModelDescription, Precision, PromptEntry, Provenance, TOKENIZER_FILE, Writer};
+
+use crate::checkpoint;
+use crate::config::TrainConfig;
+use crate::corpus::{Dataset, Split, load_datasets};
+use crate::error::TrainError;
+use crate::measure::{FOREIGN, Judge};
+use crate::model_card::{self, Facts};
+use crate::parameters;
+use crate::sample::foreign_prompts;
+use crate::tokens::PromptEncoder;
+
+/// What the caller knows and a checkpoint does not.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Day of writing, `YYYY-MM-DD`.
+    pub date: String,
+    /// Commit of this repository.
+    pub commit: String,
+    /// How and on what it was trained, in words, for the model card.
+    pub recipe: String,
+}
+
+/// Measures the newest checkpoint of a run and writes it to `target` as a model folder. Returns the test table.
+///
+/// # Errors
+/// See [`TrainError`]; `target` is then as it was.
+pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, TrainError> {
+    let config = TrainConfig::read(config)?;
+    let data = &config.data;
+    let datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
+
+    let device = Device::flex();
+    let model = config.model.init(&device);
+    let (slots, _) = parameters::collect(&model);
+    let newest = checkpoint::latest(&config.run.folder)?
+        .ok_or_else(|| TrainError::Checkpoint { reason: "the run has none".to_owned() })?;
+    let state = checkpoint::load(&newest, &slots, config.run.seed)?;
+    // What is measured is what is shipped: half precision.
+    let shipped: Vec<Vec<f32>> = state
+        .average
+        .iter()
+        .map(|values| values.iter().map(|&value| half::f16::from_f32(value).to_f32()).collect())
+        .collect();
+    let model = parameters::assign(model, &shipped, false);
+
+    let prompts = Mutex::new(PromptEncoder::read(&data.tokenizer, config.model.text.context)?);
+    let sizes = [config.model.image_side, config.model.mask_grid()];
+    let judge = Judge { model: &model, sizes, prompts: &prompts, root: &data.root };
+    let foreign: Vec<Vec<String>> = (0..datasets.len()).map(|own| foreign_prompts(&datasets, own, data)).collect();
+    let validation = judge.answers(&datasets, &foreign, Split::Val)?;
+    let names: BTreeSet<&String> = datasets.iter().flat_map(|set| &set.prompts).map(|p| &p.canonical).collect();
+    let thresholds: BTreeMap<String, Thresholds> = names
+        .into_iter()
+        .map(|name| (name.clone(), choose(validation.iter().filter(|answer| &answer.key.prompt == name))))
+        .collect();
+    let test = judge.answers(&datasets, &foreign, Split::Test)?;
+    let report = Report::new(&test, &thresholds);
+
+    let write = |error: medsam3_weights::WeightsError| TrainError::Other { context: "writing the model", reason: error.to_string() };
+    let description = ModelDescription {
+        name: "medsam3-default".to_owned(),
+        config: serde_json::to_value(&config.model)
+            .map_err(|source| TrainError::Json { path: target.to_owned(), source })?,
+        precision: Precision::F16,
+        licence: model_card::LICENCE.to_owned(),
+        provenance: Provenance {
+            source: format!("trained from scratch on {} public datasets, see MODEL_CARD.md", datasets.len()),
+            commit: about.commit.clone(),
+            date: about.date.clone(),
+            recipe: "configs/default.toml".to_owned(),
+        },
+        mask_rule: MaskRule::Semantic,
+        prompts: entries(&datasets, &thresholds),
+    };
+    let mut writer = Writer::create(target, description).map_err(write)?;
+    let mut failed = None;
+    canonical::save(&model, &mut |info, values| {
+        if failed.is_none() {
+            failed = writer.tensor(&info.name, &info.shape, &values).err();
+        }
+    });
+    if let Some(error) = failed {
+        return Err(write(error));
+    }
+    let tokenizer = std::fs::read(&data.tokenizer)
+        .map_err(|source| TrainError::Read { path: data.tokenizer.clone(), source })?;
+    writer.file(TOKENIZER_FILE, &tokenizer).map_err(write)?;
+    let values: usize = state.weights.iter().map(Vec::len).sum();
+    let facts = Facts { config: &config, datasets: &datasets, report: &report, about, steps: state.step, values };
+    writer.file(MODEL_CARD_FILE, model_card::write(&facts).as_bytes()).map_err(write)?;
+    writer.finish().map_err(write)?;
+    Ok(report)
+}
+
+/// One entry per canonical prompt, with the synonyms of all datasets that have it.
+fn entries(datasets: &[Dataset], thresholds: &BTreeMap<String, Thresholds>) -> Vec<PromptEntry> {
+    let mut entries: BTreeMap<&str, PromptEntry> = BTreeMap::new();
+    for set in datasets {
+        for prompt in &set.prompts {
+            let chosen = thresholds.get(&prompt.canonical).copied().unwrap_or(Thresholds::DEFAULT);
+            let entry = entries.entry(&prompt.canonical).or_insert_with(|| PromptEntry {
+                canonical: prompt.canonical.clone(),
+                synonyms: Vec::new(),
+                threshold: chosen.presence,
+                category: set.modality.clone(),
+                mask_rule: None,
+                mask_threshold: Some(MASK_THRESHOLDS[chosen.mask]),
+            });
+            for synonym in &prompt.synonyms {
+                if !entry.synonyms.contains(synonym) {
+                    entry.synonyms.push(synonym.clone());
+                }
+            }
+        }
+    }
+    entries.into_values().collect()
+}
+
+/// Whether a row of a report is about prompts that are foreign to their images.
+pub fn is_foreign(dataset: &str) -> bool {
+    dataset == FOREIGN
+}

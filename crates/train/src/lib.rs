@@ -1,0 +1,32 @@
+//! Training of Medical SAM3 by the paper's recipe (reference section 5): corpus, sampling, matching, losses, optimiser,
+//! schedule, checkpoints. Native only.
+//!
+//! ```text
+//! corpus -> sample (view, prompts, targets) -> step (forward, match, losses, backward) on every worker
+//!        -> adamw (clip, update, average) -> checkpoint, metrics, validation
+//! ```
+
+pub mod adamw;
+pub mod augment;
+pub mod checkpoint;
+mod components;
+pub mod config;
+pub mod corpus;
+mod error;
+pub mod export;
+pub mod losses;
+pub mod matching;
+pub mod measure;
+mod model_card;
+pub mod parameters;
+mod run;
+pub mod sample;
+pub mod schedule;
+pub mod step;
+pub mod target;
+pub mod tokens;
+pub mod validate;
+
+pub use config::TrainConfig;
+pub use error::TrainError;
+pub use run::{Trainer, run};

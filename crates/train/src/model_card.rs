@@ -1,0 +1,122 @@
+//! The model card of an exported model: what it is, on what and how it was trained, how good it is at what, what it must not
+//! be used for. Everything measurable in it comes from the run.
+
+use std::fmt::Write as _;
+
+use medsam3_eval::Report;
+
+use crate::config::TrainConfig;
+use crate::corpus::Dataset;
+use crate::export::{About, is_foreign};
+
+/// Licence of the weights: share-alike, because two of the training sets are.
+pub const LICENCE: &str = "CC-BY-SA-4.0";
+
+/// What a card is written from.
+pub struct Facts<'a> {
+    /// The run's configuration.
+    pub config: &'a TrainConfig,
+    /// What it was trained on.
+    pub datasets: &'a [Dataset],
+    /// Test table.
+    pub report: &'a Report,
+    /// What the caller knows.
+    pub about: &'a About,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Number of weights.
+    pub values: usize,
+}
+
+/// The card in Markdown.
+pub fn write(facts: &Facts) -> String {
+    let Facts { config, datasets, report, about, steps, values } = *facts;
+    let (vit, transformer, text) = (&config.model.vit, &config.model.transformer, &config.model.text);
+    let schedule = &config.schedule;
+    let mut card = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        card,
+        "# Model card: the default model\n\n\
+         **A demonstration, not a clinical model.** It shows that the whole chain works: SAM 3's architecture, trained on real images, in a\n\
+         browser. It is small, was trained for a short time on few images, and is wrong often. Research and teaching only; not a medical device.\n\n\
+         ## What it is\n\n\
+         SAM 3 as Medical SAM3 uses it (text-prompted segmentation), at a small size: {:.1} M weights stored as f16 ({:.1} M of them the\n\
+         table of token embeddings), image side {} pixels, trunk {} wide and {} deep in windows of {} with {} global blocks, {} channels\n\
+         behind the neck, {} encoder and {} decoder layers, {} queries, text encoder {} wide and {} deep. Trained from scratch; no\n\
+         weights of SAM 3 or Medical SAM3 are in it. The mask shown is that of the semantic head where the presence head finds the prompt.\n\n\
+         Licence of the weights: {LICENCE}, with the attributions below.\n\n",
+        values as f64 / 1e6,
+        (text.vocabulary * text.width) as f64 / 1e6,
+        config.model.image_side,
+        vit.width,
+        vit.depth,
+        vit.window,
+        vit.global_blocks.len(),
+        transformer.width,
+        transformer.encoder_layers,
+        transformer.decoder_layers,
+        transformer.queries,
+        text.width,
+        text.depth,
+    );
+    let _ = write!(
+        card,
+        "## Recipe\n\n{}\n\n\
+         `configs/default.toml`: {steps} optimiser steps of {} images with {} prompts each; AdamW, peak learning rate {}, weight decay {},\n\
+         gradients clipped at norm {}, average of the weights with decay {}; losses and matching as in SAM 3's training code\n\
+         (semantic focal and dice, presence, box L1 and GIoU, IoU-aware classification, instance masks). Datasets are drawn by the square\n\
+         root of their size times a factor, prompts are canonical or a synonym, {} % are absent from their image. Random crops,\n\
+         rotations, grey levels, mirroring only where left and right mean nothing.\n\n",
+        about.recipe,
+        config.data.images_per_step,
+        config.data.prompts_per_image,
+        schedule.learning_rate,
+        schedule.weight_decay,
+        schedule.clip_norm,
+        schedule.ema,
+        (config.data.negative_share * 100.0).round(),
+    );
+    card.push_str(
+        "## Results on the test splits\n\n\
+         Mean over images at their own size, by the mask that the page shows, presence and mask thresholds chosen per prompt on the validation\n\
+         splits. An image in which the prompt was not found counts 0. Some splits are weak: `aorta_ct` is one volume, `mni152_brain` one\n\
+         template, several have under ten images.\n\n",
+    );
+    let own = Report { rows: report.rows.iter().filter(|row| !is_foreign(&row.key.dataset)).cloned().collect() };
+    card.push_str(&own.markdown());
+    let foreign: Vec<_> = report.rows.iter().filter(|row| is_foreign(&row.key.dataset)).collect();
+    let asked: usize = foreign.iter().map(|row| row.absent).sum();
+    let found: f64 = foreign.iter().map(|row| row.false_positive_rate * row.absent as f64).sum();
+    if asked > 0 {
+        let _ = write!(
+            card,
+            "\nPrompts that are clearly foreign to the image (a retina asked for a spleen): a mask was shown in {:.1} % of {asked} questions.\n",
+            100.0 * found / asked as f64
+        );
+    }
+    card.push_str(
+        "\n## Limits\n\n\
+         * Prompts outside the table are not understood; the text encoder has seen only these names and their synonyms.\n\
+         * Rows with a low Dice are there to be read: small, rare and subtle structures are not found reliably.\n\
+         * Trained mostly on single public collections; other scanners, projections, contrast and populations were not measured.\n\
+         * \"Left\" and \"right\" are the patient's; the model has learnt the usual orientation and cannot tell a mirrored image.\n\
+         * Masks come from a grid of a third of the image side: thin structures such as vessels are coarse.\n\n\
+         ## Data and attributions\n\n\
+         Training used the training splits only. Images were reduced to 8 bit and at most 512 pixels; labels as published.\n\n\
+         | dataset | licence | source |\n|---|---|---|\n",
+    );
+    for set in datasets {
+        let field = |name: &str| set.source.get(name).and_then(|v| v.as_str()).unwrap_or("").to_owned();
+        let _ = writeln!(
+            card,
+            "| {} ({}) | {} | {}; {} |",
+            set.title,
+            set.name,
+            set.licence.name,
+            field("citation"),
+            field("original")
+        );
+    }
+    card
+}

@@ -1,0 +1,68 @@
+//! Parameters, their gradients and their values as flat vectors, in the order of the model's modules.
+//!
+//! The optimiser, the average and the checkpoint work on these; every worker gets its own copy of the model from them,
+//! so that two workers never share an autodiff graph.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor, TensorData};
+use medsam3_model::{Sam3, parameters};
+
+/// What is known of a parameter besides its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Canonical name.
+    pub name: String,
+    /// Shape as the model keeps it.
+    pub shape: Vec<usize>,
+    /// Whether weight decay applies: to matrices, not to biases, norms and embeddings of positions and queries.
+    pub decay: bool,
+}
+
+/// Slots and current values of a model.
+pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
+    struct Reader(Vec<(Vec<usize>, Vec<f32>)>);
+    impl ModuleVisitor for Reader {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let tensor = param.val();
+            self.0.push((tensor.dims().to_vec(), tensor.into_data().iter::<f32>().collect()));
+        }
+    }
+    let mut reader = Reader(Vec::new());
+    model.visit(&mut reader);
+    parameters::parameters(model)
+        .into_iter()
+        .zip(reader.0)
+        .map(|(info, (shape, values))| {
+            let decay = shape.len() >= 2 && !info.name.contains("embed") && !info.name.contains("token");
+            (Slot { name: info.name, shape, decay }, values)
+        })
+        .unzip()
+}
+
+/// The same model with other values, each a fresh leaf that a gradient is kept for where `train` is set.
+pub fn assign(model: Sam3, values: &[Vec<f32>], train: bool) -> Sam3 {
+    struct Writer<'a>(std::slice::Iter<'a, Vec<f32>>, bool);
+    impl ModuleMapper for Writer<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let Some(values) = self.0.next() else { return param };
+            let (device, shape, id) = (param.lazy_device(), param.lazy_shape(), param.id);
+            let tensor = Tensor::from_data(TensorData::new(values.clone(), shape), &device);
+            Param::initialized(id, tensor.set_require_grad(self.1))
+        }
+    }
+    model.map(&mut Writer(values.iter(), train))
+}
+
+/// Gradients in the order of the slots; empty where the loss does not depend on a parameter.
+pub fn gradients(model: &Sam3, gradients: &Gradients) -> Vec<Vec<f32>> {
+    struct Reader<'a>(&'a Gradients, Vec<Vec<f32>>);
+    impl ModuleVisitor for Reader<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let values = param.val().grad(self.0).map(|gradient| gradient.into_data().iter::<f32>().collect());
+            self.1.push(values.unwrap_or_default());
+        }
+    }
+    let mut reader = Reader(gradients, Vec::new());
+    model.visit(&mut reader);
+    reader.1
+}

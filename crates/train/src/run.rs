@@ -1,0 +1,283 @@
+//! The training loop: draw, differentiate on every worker, update, write down, save.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use burn::tensor::Device;
+use medsam3_model::Sam3;
+use serde::Serialize;
+
+use crate::adamw::{State, Update};
+use crate::checkpoint;
+use crate::config::TrainConfig;
+use crate::corpus::{Dataset, Sample, Split, load_datasets, load_samples};
+use crate::error::TrainError;
+use crate::parameters::{self, Slot};
+use crate::sample::Sampler;
+use crate::schedule::learning_rate;
+use crate::step::{self, Terms};
+use crate::tokens::PromptEncoder;
+use crate::validate::validate;
+
+/// Steps over which progress is averaged.
+const REPORT_EVERY: usize = 20;
+
+/// One line of `metrics.jsonl`.
+#[derive(Serialize)]
+struct Line<T: Serialize> {
+    kind: &'static str,
+    step: usize,
+    #[serde(flatten)]
+    values: T,
+}
+
+#[derive(Serialize)]
+struct Progress {
+    learning_rate: f32,
+    gradient_norm: f32,
+    images_per_second: f32,
+    #[serde(flatten)]
+    terms: Terms,
+}
+
+/// Trains by the configuration file, from the start or from the newest checkpoint of its run folder.
+///
+/// A first interrupt (Ctrl-C or SIGTERM) ends the run after the current step with a checkpoint.
+///
+/// # Errors
+/// See [`TrainError`]; a run that fails keeps its checkpoints.
+pub fn run(config: &Path, resume: bool) -> Result<(), TrainError> {
+    let config = TrainConfig::read(config)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .map_err(|error| TrainError::Other { context: "installing the interrupt handler", reason: error.to_string() })?;
+    Trainer::new(config, resume)?.run(&stop)
+}
+
+/// A loaded corpus, a model and the state of its optimiser.
+pub struct Trainer {
+    config: TrainConfig,
+    sampler: Sampler,
+    validation: (Vec<Dataset>, Vec<Sample>),
+    prompts: Mutex<PromptEncoder>,
+    /// The module tree; its values are those of `state`.
+    model: Sam3,
+    slots: Vec<Slot>,
+    state: State,
+    metrics: BufWriter<File>,
+}
+
+impl Trainer {
+    /// Loads everything.
+    ///
+    /// # Errors
+    /// See [`TrainError`].
+    pub fn new(config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
+        let folder = &config.run.folder;
+        let write = |path: &Path, source| TrainError::Write { path: path.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
+
+        let data = &config.data;
+        let datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
+        let samples = load_samples(&data.root, &datasets, Split::Train, data.raster_side)?;
+        if samples.is_empty() {
+            return Err(TrainError::EmptyCorpus);
+        }
+        let held_out = load_samples(&data.root, &datasets, Split::Val, data.raster_side)?;
+        println!("{} training and {} validation images of {} datasets", samples.len(), held_out.len(), datasets.len());
+        let sizes = [config.model.image_side, config.model.mask_grid()];
+        let sampler =
+            Sampler::new(datasets.clone(), samples, data.clone(), config.augment.clone(), config.run.seed, sizes);
+        let prompts = Mutex::new(PromptEncoder::read(&data.tokenizer, config.model.text.context)?);
+
+        let device = Device::flex();
+        device.seed(config.run.seed);
+        let model = config.model.init(&device);
+        let (slots, weights) = parameters::collect(&model);
+        let count: usize = weights.iter().map(Vec::len).sum();
+        println!("{:.2} M parameters in {} tensors", count as f64 / 1e6, slots.len());
+        let mut state = State::new(weights);
+        if resume {
+            if let Some(path) = checkpoint::latest(folder)? {
+                state = checkpoint::load(&path, &slots, config.run.seed)?;
+                println!("resumed at step {}", state.step);
+            }
+        }
+        let path = folder.join("metrics.jsonl");
+        let metrics = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| write(&path, source))?;
+        Ok(Self {
+            config,
+            sampler,
+            validation: (datasets, held_out),
+            prompts,
+            model,
+            slots,
+            state,
+            metrics: BufWriter::new(metrics),
+        })
+    }
+
+    /// Trains to the last step or until `stop` is set, then saves.
+    ///
+    /// # Errors
+    /// A loss that is not finite, a folder that cannot be written.
+    pub fn run(&mut self, stop: &AtomicBool) -> Result<(), TrainError> {
+        let total = self.config.schedule.steps;
+        let workers = Workers::new(self.config.run.workers)?;
+        let images = self.config.data.images_per_step;
+        let (mut reported, mut since) = (Instant::now(), self.state.step);
+        let mut recent = Vec::new();
+        while self.state.step < total && !stop.load(Ordering::Relaxed) {
+            let rate = learning_rate(&self.config.schedule, self.state.step);
+            let (terms, norm) = self.step(&workers, rate)?;
+            recent.push(terms);
+            let step = self.state.step;
+            if step.is_multiple_of(REPORT_EVERY) || step == total {
+                let speed = ((step - since) * images) as f32 / reported.elapsed().as_secs_f32();
+                let terms = Terms::mean(&recent);
+                recent.clear();
+                let left = Duration::from_secs_f32(((total - step) * images) as f32 / speed.max(1e-6));
+                println!(
+                    "step {step}/{total}  loss {:.3}  semantic dice {:.3} focal {:.4}  presence {:.3}  boxes {:.3}  norm {norm:.2}  {speed:.1} images/s  {} left",
+                    terms.total, terms.semantic_dice, terms.semantic_focal, terms.presence, terms.box_l1, clock(left)
+                );
+                self.log("train", Progress { learning_rate: rate, gradient_norm: norm, images_per_second: speed, terms })?;
+                (reported, since) = (Instant::now(), step);
+            }
+            if step.is_multiple_of(self.config.run.checkpoint_every) {
+                self.save()?;
+            }
+            if step.is_multiple_of(self.config.run.validate_every) {
+                let started = Instant::now();
+                self.validate()?;
+                reported += started.elapsed();
+            }
+        }
+        let path = self.save()?;
+        println!("saved {}", path.display());
+        Ok(())
+    }
+
+    /// One optimiser step; returns the loss terms and the norm of the gradient.
+    fn step(&mut self, workers: &Workers, rate: f32) -> Result<(Terms, f32), TrainError> {
+        let results = workers.map(|worker| self.differentiate(worker));
+        let results = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let (gradients, terms): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+        let terms = Terms::mean(&terms);
+        if !terms.total.is_finite() {
+            return Err(TrainError::Diverged { step: self.state.step });
+        }
+        let schedule = &self.config.schedule;
+        let update = Update {
+            learning_rate: rate,
+            weight_decay: schedule.weight_decay,
+            betas: schedule.betas,
+            clip_norm: schedule.clip_norm,
+            ema: schedule.ema,
+        };
+        let norm = self.state.update(&self.slots, &mean_gradients(gradients), &update);
+        Ok((terms, norm))
+    }
+
+    /// One worker's share: its own batch, its own copy of the model.
+    fn differentiate(&self, worker: usize) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
+        let config = &self.config;
+        let images = config.data.images_per_step / config.run.workers;
+        let batch = self.sampler.draw(self.state.step, worker, images);
+        let tokens = self.prompts.lock().unwrap_or_else(PoisonError::into_inner).batch(batch.rows.iter().map(|row| row.text.as_str()))?;
+        let device = Device::flex().autodiff();
+        let model = parameters::assign(config.model.init(&device), &self.state.weights, true);
+        step::gradients(&model, &batch, tokens, config.model.image_side, &config.loss, &device)
+    }
+
+    fn validate(&mut self) -> Result<(), TrainError> {
+        let config = &self.config;
+        let model = parameters::assign(self.model.clone(), &self.state.average, false);
+        let sizes = [config.model.image_side, config.model.mask_grid()];
+        let (datasets, samples) = &self.validation;
+        let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
+        let device = Device::flex();
+        let most = config.run.validate_images;
+        let scores = validate(&model, datasets, samples, most, &mut prompts, sizes, &device)?;
+        drop(prompts);
+        for (name, score) in &scores {
+            println!(
+                "  {name:48} Dice {:.3} (ungated {:.3}) n {}  false positives {:.2} of {}",
+                score.dice, score.dice_ungated, score.images, score.false_positive, score.absent
+            );
+        }
+        self.log("validation", serde_json::json!({ "scores": scores }))
+    }
+
+    fn save(&self) -> Result<PathBuf, TrainError> {
+        checkpoint::save(&self.config.run.folder, &self.slots, &self.state, self.config.run.seed)
+    }
+
+    fn log(&mut self, kind: &'static str, values: impl Serialize) -> Result<(), TrainError> {
+        let path = self.config.run.folder.join("metrics.jsonl");
+        let write = |source| TrainError::Write { path: path.clone(), source };
+        let line = Line { kind, step: self.state.step, values };
+        let text = serde_json::to_string(&line).map_err(|source| TrainError::Json { path: path.clone(), source })?;
+        writeln!(self.metrics, "{text}").and_then(|()| self.metrics.flush()).map_err(write)
+    }
+}
+
+/// One single-threaded pool per worker. Many tensor operations of the CPU back end run on one core; a share of the batch
+/// per core keeps all of them busy, and a pool of one keeps a worker's parallel operations on its own core.
+struct Workers(Vec<rayon::ThreadPool>);
+
+impl Workers {
+    fn new(count: usize) -> Result<Self, TrainError> {
+        (0..count)
+            .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
+            .collect::<Result<_, _>>()
+            .map(Self)
+            .map_err(|error| TrainError::Other { context: "starting the workers", reason: error.to_string() })
+    }
+
+    fn map<R: Send>(&self, job: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        let job = &job;
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = self
+                .0
+                .iter()
+                .enumerate()
+                .map(|(worker, pool)| scope.spawn(move || pool.install(|| job(worker))))
+                .collect();
+            handles
+                .into_iter()
+                .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    }
+}
+
+fn mean_gradients(mut all: Vec<Vec<Vec<f32>>>) -> Vec<Vec<f32>> {
+    let share = 1.0 / all.len().max(1) as f32;
+    let mut sum = all.pop().unwrap_or_default();
+    for other in all {
+        for (into, from) in sum.iter_mut().zip(other) {
+            if into.is_empty() {
+                *into = from;
+            } else {
+                into.iter_mut().zip(from).for_each(|(into, from)| *into += from);
+            }
+        }
+    }
+    sum.iter_mut().flatten().for_each(|value| *value *= share);
+    sum
+}
+
+fn clock(left: Duration) -> String {
+    let minutes = left.as_secs() / 60;
+    format!("{}:{:02} h", minutes / 60, minutes % 60)
+}
