@@ -1,12 +1,11 @@
 // Nothing leaves the machine: no request to another host, none at all once the page has loaded, and the
 // worker that sees pictures could make none. Each claim has a control that shows the test can fail.
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { DIST, fixture, launch, openFile, openPage, segment } from './support.mjs';
+import { DIST, copyOfDist, fixture, launch, openFile, openPage, segment } from './support.mjs';
 
 let browser;
 let hostile;
@@ -66,9 +65,7 @@ test('the worker cannot reach any host, not even its own', async (t) => {
 });
 
 test('control: without its header the worker would reach its host', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'medsam3-open-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  await cp(DIST, folder, { recursive: true });
+  const folder = await copyOfDist(t);
   const headers = await readFile(join(folder, '_headers'), 'utf8');
   const opened = headers.replace(/\/app\/worker\.js\n.*\n/, '');
   assert.notEqual(opened, headers);

@@ -2,7 +2,7 @@
 // or without WebGPU, and eyes on what the worker says, on requests and on faults.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,14 @@ export const DIST = process.env.MEDSAM3_DIST ?? join(ROOT, 'dist');
 export const fixture = (name) => join(ROOT, 'tests/browser/fixtures', name);
 export const sample = (name) => join(ROOT, 'public/samples', name);
 export const truth = (name) => join(ROOT, 'tests/fixtures/samples', name);
+
+/** A copy of the built page that a test may change; removed when it ends. */
+export async function copyOfDist(t) {
+  const folder = await mkdtemp(join(tmpdir(), 'medsam3-dist-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await cp(DIST, folder, { recursive: true });
+  return folder;
+}
 
 /** SwiftShader computes one image in a minute or so. */
 export const PATIENCE_MS = 15 * 60_000;
@@ -83,6 +91,12 @@ export async function openPage(t, browser, { query = '', root = DIST, viewport =
 
 export const waitForStage = (page, stage, timeout = PATIENCE_MS) =>
   page.locator(`#status[data-stage="${stage}"]`).waitFor({ timeout });
+
+/** Until the page has drawn what it knows: resizing and drawing take a few animation frames. */
+export const waitForShownFrame = (page) =>
+  page.evaluate(async () => {
+    for (let frame = 0; frame < 10; frame++) await new Promise((done) => requestAnimationFrame(done));
+  });
 
 /** Opens a file through the labelled input and waits until it is shown. */
 export async function openFile(page, path) {

@@ -23,7 +23,9 @@ const post = (message: Response, buffers: Uint8Array[]): void => {
 };
 
 /** After a panic the module's memory cannot be trusted: the page starts a new worker. */
-const crashed = (): void => {
+const crashed = (event: Event): void => {
+  // Or the page would hear of it twice, the second time without the cause.
+  event.preventDefault();
   const error: Failure = {
     code: 'ENGINE-CRASHED',
     message: 'The engine stopped because of an internal fault or for want of memory.',
