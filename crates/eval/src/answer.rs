@@ -42,6 +42,14 @@ impl Answer {
     /// Overlap as it is shown: nothing where the presence does not exceed its threshold.
     pub fn shown(&self, presence: f32, mask_threshold: usize) -> Overlap {
         let overlap = self.overlaps[mask_threshold.min(MASK_THRESHOLDS.len() - 1)];
-        if self.presence > presence { overlap } else { Overlap { found: 0, both: 0, ..overlap } }
+        if self.presence > presence {
+            overlap
+        } else {
+            Overlap {
+                found: 0,
+                both: 0,
+                ..overlap
+            }
+        }
     }
 }

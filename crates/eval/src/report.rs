@@ -48,7 +48,10 @@ impl Report {
         let rows = groups
             .into_iter()
             .map(|(key, answers)| {
-                let chosen = thresholds.get(&key.prompt).copied().unwrap_or(Thresholds::DEFAULT);
+                let chosen = thresholds
+                    .get(&key.prompt)
+                    .copied()
+                    .unwrap_or(Thresholds::DEFAULT);
                 Row::new(key.clone(), &answers, chosen)
             })
             .collect();
@@ -68,7 +71,11 @@ impl Report {
             } else {
                 (format!("{:.3}", row.dice), format!("{:.3}", row.iou))
             };
-            let rate = if row.absent == 0 { "–".to_owned() } else { format!("{:.2}", row.false_positive_rate) };
+            let rate = if row.absent == 0 {
+                "–".to_owned()
+            } else {
+                format!("{:.2}", row.false_positive_rate)
+            };
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
@@ -97,7 +104,8 @@ impl Row {
             dice: here.iter().map(|&o| dice(o)).sum::<f64>() / images,
             iou: here.iter().map(|&o| iou(o)).sum::<f64>() / images,
             absent: absent.len(),
-            false_positive_rate: absent.iter().filter(|o| o.found > 0).count() as f64 / absent.len().max(1) as f64,
+            false_positive_rate: absent.iter().filter(|o| o.found > 0).count() as f64
+                / absent.len().max(1) as f64,
             presence_threshold: chosen.presence,
             mask_threshold: MASK_THRESHOLDS[chosen.mask],
         }
@@ -112,18 +120,33 @@ mod tests {
     #[test]
     fn a_report_counts_misses_as_zero_and_false_alarms_apart() {
         let answer = |present: bool, presence: f32, found, both| Answer {
-            key: Key { dataset: "d".into(), prompt: "p".into() },
+            key: Key {
+                dataset: "d".into(),
+                prompt: "p".into(),
+            },
             presence,
             present,
-            overlaps: [Overlap { found, truth: if present { 10 } else { 0 }, both }; MASK_THRESHOLDS.len()],
+            overlaps: [Overlap {
+                found,
+                truth: if present { 10 } else { 0 },
+                both,
+            }; MASK_THRESHOLDS.len()],
         };
-        let answers =
-            [answer(true, 0.9, 10, 10), answer(true, 0.2, 10, 10), answer(false, 0.9, 4, 0), answer(false, 0.1, 4, 0)];
+        let answers = [
+            answer(true, 0.9, 10, 10),
+            answer(true, 0.2, 10, 10),
+            answer(false, 0.9, 4, 0),
+            answer(false, 0.1, 4, 0),
+        ];
         let report = Report::new(&answers, &BTreeMap::new());
         let row = &report.rows[0];
         assert_eq!((row.images, row.absent), (2, 2));
         assert!((row.dice - 0.5).abs() < 1e-12 && (row.iou - 0.5).abs() < 1e-12);
         assert!((row.false_positive_rate - 0.5).abs() < 1e-12);
-        assert!(report.markdown().contains("| d | p | 0.500 | 0.500 | 2 | 0.50 | 2 |"));
+        assert!(
+            report
+                .markdown()
+                .contains("| d | p | 0.500 | 0.500 | 2 | 0.50 | 2 |")
+        );
     }
 }

@@ -21,7 +21,10 @@ pub struct Thresholds {
 
 impl Thresholds {
     /// One half for both.
-    pub const DEFAULT: Self = Self { presence: 0.5, mask: MIDDLE };
+    pub const DEFAULT: Self = Self {
+        presence: 0.5,
+        mask: MIDDLE,
+    };
 }
 
 /// The pair that maximises the mean over images of Dice where the prompt is present and of staying silent where it is
@@ -66,20 +69,41 @@ mod tests {
     use crate::answer::{Key, Overlap};
 
     fn answer(present: bool, presence: f32, best: usize) -> Answer {
-        let mut overlaps = [Overlap { found: 10, truth: if present { 10 } else { 0 }, both: 0 }; MASK_THRESHOLDS.len()];
+        let mut overlaps = [Overlap {
+            found: 10,
+            truth: if present { 10 } else { 0 },
+            both: 0,
+        }; MASK_THRESHOLDS.len()];
         if present {
             for (at, overlap) in overlaps.iter_mut().enumerate() {
                 overlap.both = 10 - at.abs_diff(best);
             }
         }
-        Answer { key: Key { dataset: "d".into(), prompt: "p".into() }, presence, present, overlaps }
+        Answer {
+            key: Key {
+                dataset: "d".into(),
+                prompt: "p".into(),
+            },
+            presence,
+            present,
+            overlaps,
+        }
     }
 
     #[test]
     fn thresholds_separate_present_from_absent_at_the_best_mask() {
-        let answers: Vec<Answer> =
-            [0.35, 0.4, 0.9].map(|p| answer(true, p, 6)).into_iter().chain([0.1, 0.25].map(|p| answer(false, p, 0))).collect();
-        assert_eq!(choose(&answers), Thresholds { presence: 0.3, mask: 6 });
+        let answers: Vec<Answer> = [0.35, 0.4, 0.9]
+            .map(|p| answer(true, p, 6))
+            .into_iter()
+            .chain([0.1, 0.25].map(|p| answer(false, p, 0)))
+            .collect();
+        assert_eq!(
+            choose(&answers),
+            Thresholds {
+                presence: 0.3,
+                mask: 6
+            }
+        );
     }
 
     #[test]

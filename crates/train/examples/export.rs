@@ -9,7 +9,11 @@ fn main() {
         eprintln!("usage: export CONFIG.toml TARGET DATE COMMIT RECIPE");
         std::process::exit(2);
     };
-    let about = About { date: date.clone(), commit: commit.clone(), recipe: recipe.clone() };
+    let about = About {
+        date: date.clone(),
+        commit: commit.clone(),
+        recipe: recipe.clone(),
+    };
     match export(config.as_ref(), target.as_ref(), &about) {
         Ok(report) => print!("{}", report.markdown()),
         Err(error) => {

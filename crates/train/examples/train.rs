@@ -3,7 +3,10 @@
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let resume = arguments.iter().any(|argument| argument == "--resume");
-    let Some(config) = arguments.iter().find(|argument| !argument.starts_with("--")) else {
+    let Some(config) = arguments
+        .iter()
+        .find(|argument| !argument.starts_with("--"))
+    else {
         eprintln!("usage: train CONFIG.toml [--resume]");
         std::process::exit(2);
     };

@@ -43,7 +43,13 @@ impl State {
     /// Starts from initial weights.
     pub fn new(weights: Vec<Vec<f32>>) -> Self {
         let zeros: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
-        Self { step: 0, first: zeros.clone(), second: zeros, average: weights.clone(), weights }
+        Self {
+            step: 0,
+            first: zeros.clone(),
+            second: zeros,
+            average: weights.clone(),
+            weights,
+        }
     }
 
     /// Makes one update and returns the norm of the gradient before clipping. An empty gradient counts as zero.
@@ -63,7 +69,13 @@ impl State {
         let ema = update.ema.min((1.0 + t) / (10.0 + t));
         let lr = update.learning_rate;
 
-        let Self { weights, first, second, average, .. } = self;
+        let Self {
+            weights,
+            first,
+            second,
+            average,
+            ..
+        } = self;
         weights
             .par_iter_mut()
             .zip(first)
@@ -71,17 +83,23 @@ impl State {
             .zip(average)
             .zip(slots)
             .zip(gradients)
-            .for_each(|(((((weights, first), second), average), slot), gradient)| {
-                let shrink = if slot.decay { 1.0 - lr * update.weight_decay } else { 1.0 };
-                for i in 0..weights.len() {
-                    let g = gradient.get(i).copied().unwrap_or(0.0) * scale;
-                    first[i] = beta1 * first[i] + (1.0 - beta1) * g;
-                    second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
-                    let step = lr / bias1 * first[i] / (second[i].sqrt() / bias2 + EPS);
-                    weights[i] = weights[i] * shrink - step;
-                    average[i] = ema * average[i] + (1.0 - ema) * weights[i];
-                }
-            });
+            .for_each(
+                |(((((weights, first), second), average), slot), gradient)| {
+                    let shrink = if slot.decay {
+                        1.0 - lr * update.weight_decay
+                    } else {
+                        1.0
+                    };
+                    for i in 0..weights.len() {
+                        let g = gradient.get(i).copied().unwrap_or(0.0) * scale;
+                        first[i] = beta1 * first[i] + (1.0 - beta1) * g;
+                        second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
+                        let step = lr / bias1 * first[i] / (second[i].sqrt() / bias2 + EPS);
+                        weights[i] = weights[i] * shrink - step;
+                        average[i] = ema * average[i] + (1.0 - ema) * weights[i];
+                    }
+                },
+            );
         norm
     }
 }

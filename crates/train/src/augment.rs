@@ -30,15 +30,28 @@ pub struct View {
 
 impl View {
     /// The whole picture, as the model sees it when it is used.
-    pub const WHOLE: Self = Self { centre: [0.5, 0.5], matrix: [1.0, 0.0, 0.0, 1.0] };
+    pub const WHOLE: Self = Self {
+        centre: [0.5, 0.5],
+        matrix: [1.0, 0.0, 0.0, 1.0],
+    };
 
     /// Draws a view. `focus` is a point of interest in source coordinates that some crops are laid around.
-    pub fn random(rng: &mut impl Rng, config: &AugmentConfig, symmetry: Symmetry, focus: Option<[f32; 2]>) -> Self {
+    pub fn random(
+        rng: &mut impl Rng,
+        config: &AugmentConfig,
+        symmetry: Symmetry,
+        focus: Option<[f32; 2]>,
+    ) -> Self {
         let mut view = Self::WHOLE;
         if rng.random::<f32>() >= config.whole {
             let scale = rng.random_range(config.scale[0]..=config.scale[1]);
-            let aspect = rng.random_range(-config.aspect..=config.aspect).exp().sqrt();
-            let angle = rng.random_range(-config.rotate_degrees..=config.rotate_degrees).to_radians();
+            let aspect = rng
+                .random_range(-config.aspect..=config.aspect)
+                .exp()
+                .sqrt();
+            let angle = rng
+                .random_range(-config.rotate_degrees..=config.rotate_degrees)
+                .to_radians();
             let (sin, cos) = angle.sin_cos();
             let (sx, sy) = (scale * aspect, scale / aspect);
             view.matrix = [cos * sx, -sin * sy, sin * sx, cos * sy];
@@ -46,7 +59,8 @@ impl View {
             view.centre = match focus {
                 Some(point) if rng.random::<f32>() < config.focus => {
                     let low = 0.5 - slack;
-                    point.map(|p| (p + rng.random_range(-0.35..=0.35) * scale).clamp(low, 1.0 - low))
+                    point
+                        .map(|p| (p + rng.random_range(-0.35..=0.35) * scale).clamp(low, 1.0 - low))
                 }
                 _ => [0, 1].map(|_| 0.5 + rng.random_range(-slack..=slack)),
             };
@@ -71,7 +85,10 @@ impl View {
     fn source(&self, x: usize, y: usize, side: usize) -> [f32; 2] {
         let [u, v] = [x, y].map(|i| (i as f32 + 0.5) / side as f32 - 0.5);
         let [a, b, c, d] = self.matrix;
-        [self.centre[0] + a * u + b * v, self.centre[1] + c * u + d * v]
+        [
+            self.centre[0] + a * u + b * v,
+            self.centre[1] + c * u + d * v,
+        ]
     }
 
     /// Reads an image through the view: bilinear, black outside. Returns `[3, side, side]` in 0..1.
@@ -97,7 +114,11 @@ impl View {
             for x in 0..cells {
                 let [sx, sy] = self.source(x, y, cells).map(|p| (p * side).floor());
                 let inside = (0.0..side).contains(&sx) && (0.0..side).contains(&sy);
-                out.push(if inside { source.values[sy as usize * source.side + sx as usize] } else { T::default() });
+                out.push(if inside {
+                    source.values[sy as usize * source.side + sx as usize]
+                } else {
+                    T::default()
+                });
             }
         }
         out
@@ -114,7 +135,10 @@ fn bilinear(source: &Raster<u8>, [u, v]: [f32; 2]) -> [f32; 3] {
     let (x0, y0) = (x as usize, y as usize);
     let (x1, y1) = ((x0 + 1).min(source.side - 1), (y0 + 1).min(source.side - 1));
     let at = |x: usize, y: usize, channel: usize| {
-        f32::from(source.values[(y * source.side + x) * source.channels + channel.min(source.channels - 1)])
+        f32::from(
+            source.values
+                [(y * source.side + x) * source.channels + channel.min(source.channels - 1)],
+        )
     };
     let mut pixel = [0.0; 3];
     for (channel, value) in pixel.iter_mut().enumerate().take(source.channels) {
@@ -141,8 +165,9 @@ pub fn change_levels(image: &mut [f32], rng: &mut impl Rng, config: &AugmentConf
 /// A random point of the sample whose label is in `indices`, in source coordinates.
 pub fn focus_point(sample: &Sample, indices: &[u8], rng: &mut impl Rng) -> Option<[f32; 2]> {
     let labels = &sample.labels;
-    let hits: Vec<usize> =
-        (0..labels.values.len()).filter(|&at| indices.contains(&labels.values[at])).collect();
+    let hits: Vec<usize> = (0..labels.values.len())
+        .filter(|&at| indices.contains(&labels.values[at]))
+        .collect();
     let at = *hits.get(rng.random_range(0..hits.len().max(1)))?;
     Some([at % labels.side, at / labels.side].map(|p| (p as f32 + 0.5) / labels.side as f32))
 }
@@ -158,7 +183,11 @@ mod tests {
 
     fn ramp(side: usize) -> Raster<u8> {
         let values = (0..side * side).map(|at| (at % 251) as u8).collect();
-        Raster { side, channels: 1, values }
+        Raster {
+            side,
+            channels: 1,
+            values,
+        }
     }
 
     #[test]
@@ -179,17 +208,27 @@ mod tests {
             let (dx, dy) = (x as f32 - 20.0, y as f32 - 30.0);
             dx * dx / 2.0 + dy * dy < 90.0
         };
-        let values: Vec<u8> =
-            (0..side * side).map(|at| if disc(at % side, at / side) { 200 } else { 0 }).collect();
-        let source = Raster { side, channels: 1, values };
+        let values: Vec<u8> = (0..side * side)
+            .map(|at| if disc(at % side, at / side) { 200 } else { 0 })
+            .collect();
+        let source = Raster {
+            side,
+            channels: 1,
+            values,
+        };
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
         for symmetry in [Symmetry::None, Symmetry::Mirror, Symmetry::All] {
             for _ in 0..20 {
                 let view = View::random(&mut rng, &config(), symmetry, Some([0.3, 0.5]));
                 let image = view.image(&source, 48);
                 let map = view.map(&source, 48);
-                let wrong = (0..48 * 48).filter(|&at| (image[at] > 0.4) != (map[at] > 0)).count();
-                assert!(wrong < 48 * 48 / 50, "{wrong} cells disagree under {view:?}");
+                let wrong = (0..48 * 48)
+                    .filter(|&at| (image[at] > 0.4) != (map[at] > 0))
+                    .count();
+                assert!(
+                    wrong < 48 * 48 / 50,
+                    "{wrong} cells disagree under {view:?}"
+                );
             }
         }
     }

@@ -19,15 +19,32 @@ const PARTS: [&str; 4] = ["weights", "first", "second", "average"];
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub fn save(folder: &Path, slots: &[Slot], state: &State, seed: u64) -> Result<PathBuf, TrainError> {
-    let write = |path: &Path, source| TrainError::Write { path: path.to_owned(), source };
+pub fn save(
+    folder: &Path,
+    slots: &[Slot],
+    state: &State,
+    seed: u64,
+) -> Result<PathBuf, TrainError> {
+    let write = |path: &Path, source| TrainError::Write {
+        path: path.to_owned(),
+        source,
+    };
     let parts = [&state.weights, &state.first, &state.second, &state.average];
     let bytes: Vec<(String, &Slot, Vec<u8>)> = PARTS
         .iter()
         .zip(parts)
-        .flat_map(|(part, values)| slots.iter().zip(values).map(move |(slot, values)| (part, slot, values)))
+        .flat_map(|(part, values)| {
+            slots
+                .iter()
+                .zip(values)
+                .map(move |(slot, values)| (part, slot, values))
+        })
         .map(|(part, slot, values)| {
-            (format!("{part}/{}", slot.name), slot, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            (
+                format!("{part}/{}", slot.name),
+                slot,
+                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            )
         })
         .collect();
     let views = bytes
@@ -36,14 +53,19 @@ pub fn save(folder: &Path, slots: &[Slot], state: &State, seed: u64) -> Result<P
             TensorView::new(Dtype::F32, slot.shape.clone(), bytes).map(|view| (name.as_str(), view))
         })
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TrainError::Checkpoint { reason: error.to_string() })?;
-    let metadata =
-        HashMap::from([("step".to_owned(), state.step.to_string()), ("seed".to_owned(), seed.to_string())]);
+        .map_err(|error| TrainError::Checkpoint {
+            reason: error.to_string(),
+        })?;
+    let metadata = HashMap::from([
+        ("step".to_owned(), state.step.to_string()),
+        ("seed".to_owned(), seed.to_string()),
+    ]);
 
     let path = folder.join(format!("checkpoint-{:07}.safetensors", state.step));
     let aside = path.with_extension("tmp");
-    serialize_to_file(views, Some(metadata), &aside)
-        .map_err(|error| TrainError::Checkpoint { reason: error.to_string() })?;
+    serialize_to_file(views, Some(metadata), &aside).map_err(|error| TrainError::Checkpoint {
+        reason: error.to_string(),
+    })?;
     std::fs::rename(&aside, &path).map_err(|source| write(&path, source))?;
     let all = list(folder)?;
     for old in &all[..all.len().saturating_sub(KEPT)] {
@@ -61,12 +83,18 @@ pub fn latest(folder: &Path) -> Result<Option<PathBuf>, TrainError> {
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
-    let read = |source| TrainError::Read { path: folder.to_owned(), source };
+    let read = |source| TrainError::Read {
+        path: folder.to_owned(),
+        source,
+    };
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .map_err(read)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
-        .filter(|path| path.file_stem().is_some_and(|s| s.to_string_lossy().starts_with("checkpoint-")))
+        .filter(|path| {
+            path.file_stem()
+                .is_some_and(|s| s.to_string_lossy().starts_with("checkpoint-"))
+        })
         .collect();
     found.sort();
     Ok(found)
@@ -78,11 +106,15 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
 /// Unreadable files, tensors that are missing or of another shape, another seed.
 pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError> {
     let bad = |reason: String| TrainError::Checkpoint { reason };
-    let bytes = std::fs::read(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| bad(error.to_string()))?;
     let number = |key: &str| -> Result<u64, TrainError> {
         let text = header.metadata().as_ref().and_then(|map| map.get(key));
-        text.and_then(|text| text.parse().ok()).ok_or_else(|| bad(format!("{key} is missing")))
+        text.and_then(|text| text.parse().ok())
+            .ok_or_else(|| bad(format!("{key} is missing")))
     };
     let step = usize::try_from(number("step")?).map_err(|error| bad(error.to_string()))?;
     if number("seed")? != seed {
@@ -94,16 +126,34 @@ pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError>
             .iter()
             .map(|slot| {
                 let name = format!("{name}/{}", slot.name);
-                let view = tensors.tensor(&name).map_err(|error| bad(error.to_string()))?;
+                let view = tensors
+                    .tensor(&name)
+                    .map_err(|error| bad(error.to_string()))?;
                 if view.shape() != slot.shape || view.dtype() != Dtype::F32 {
-                    return Err(bad(format!("{name} has the shape {:?}, not {:?}", view.shape(), slot.shape)));
+                    return Err(bad(format!(
+                        "{name} has the shape {:?}, not {:?}",
+                        view.shape(),
+                        slot.shape
+                    )));
                 }
-                Ok(view.data().as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect())
+                Ok(view
+                    .data()
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|&four| f32::from_le_bytes(four))
+                    .collect())
             })
             .collect::<Result<Vec<Vec<f32>>, TrainError>>()
     };
     let [weights, first, second, average] = PARTS.map(part);
-    Ok(State { step, weights: weights?, first: first?, second: second?, average: average? })
+    Ok(State {
+        step,
+        weights: weights?,
+        first: first?,
+        second: second?,
+        average: average?,
+    })
 }
 
 #[cfg(test)]
@@ -112,13 +162,25 @@ mod tests {
 
     #[test]
     fn a_checkpoint_comes_back_exactly_and_two_are_kept() {
-        let folder = std::env::temp_dir().join(format!("medsam3-checkpoint-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("medsam3-checkpoint-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("folder");
         let slots = vec![
-            Slot { name: "a".into(), shape: vec![2, 3], decay: true },
-            Slot { name: "b".into(), shape: vec![1], decay: false },
+            Slot {
+                name: "a".into(),
+                shape: vec![2, 3],
+                decay: true,
+            },
+            Slot {
+                name: "b".into(),
+                shape: vec![1],
+                decay: false,
+            },
         ];
-        let mut state = State::new(vec![vec![0.1, -1e-30, 3.0, f32::MIN_POSITIVE, 5.5, 6.0], vec![7.0]]);
+        let mut state = State::new(vec![
+            vec![0.1, -1e-30, 3.0, f32::MIN_POSITIVE, 5.5, 6.0],
+            vec![7.0],
+        ]);
         for step in 1..=3 {
             state.step = step;
             state.second[0][1] = 0.25 * step as f32;
@@ -127,9 +189,19 @@ mod tests {
         let newest = latest(&folder).expect("listed").expect("one");
         assert_eq!(load(&newest, &slots, 11).expect("loaded"), state);
         assert_eq!(list(&folder).expect("listed").len(), 2);
-        assert!(matches!(load(&newest, &slots, 12), Err(TrainError::Checkpoint { .. })));
-        let other = vec![Slot { name: "a".into(), shape: vec![3, 2], decay: true }];
-        assert!(matches!(load(&newest, &other, 11), Err(TrainError::Checkpoint { .. })));
+        assert!(matches!(
+            load(&newest, &slots, 12),
+            Err(TrainError::Checkpoint { .. })
+        ));
+        let other = vec![Slot {
+            name: "a".into(),
+            shape: vec![3, 2],
+            decay: true,
+        }];
+        assert!(matches!(
+            load(&newest, &other, 11),
+            Err(TrainError::Checkpoint { .. })
+        ));
         std::fs::remove_dir_all(folder).expect("clean up");
     }
 }

@@ -37,7 +37,9 @@ mod tests {
         // scipy.ndimage.label(a, structure=np.ones((3, 3)))
         let picture = ["##..#", "....#", "..#..", ".#...", "#...#"];
         let inside: Vec<bool> = picture.concat().chars().map(|c| c == '#').collect();
-        let expected = [1, 1, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 4];
+        let expected = [
+            1, 1, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 4,
+        ];
         assert_eq!(connected_components(&inside, 5), expected);
     }
 }

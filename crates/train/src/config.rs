@@ -226,17 +226,25 @@ impl TrainConfig {
     /// # Errors
     /// Unreadable or invalid TOML, unknown fields, values that no training can run with.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
         let config: Self = toml::from_str(&text).map_err(|source| TrainError::Toml { source })?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), TrainError> {
-        let bad = |reason: &str| Err(TrainError::Config { reason: reason.to_owned() });
+        let bad = |reason: &str| {
+            Err(TrainError::Config {
+                reason: reason.to_owned(),
+            })
+        };
         if let Err(error) = self.model.validate() {
-            return Err(TrainError::Config { reason: error.to_string() });
+            return Err(TrainError::Config {
+                reason: error.to_string(),
+            });
         }
         if self.run.workers == 0 || !self.data.images_per_step.is_multiple_of(self.run.workers) {
             return bad("data.images_per_step must be a positive multiple of run.workers");
@@ -244,8 +252,13 @@ impl TrainConfig {
         if self.data.images_per_step == 0 || self.data.prompts_per_image == 0 {
             return bad("data.images_per_step and data.prompts_per_image must be positive");
         }
-        if self.schedule.steps == 0 || self.run.checkpoint_every == 0 || self.run.validate_every == 0 {
-            return bad("schedule.steps, run.checkpoint_every and run.validate_every must be positive");
+        if self.schedule.steps == 0
+            || self.run.checkpoint_every == 0
+            || self.run.validate_every == 0
+        {
+            return bad(
+                "schedule.steps, run.checkpoint_every and run.validate_every must be positive",
+            );
         }
         let [low, high] = self.augment.scale;
         if !(low > 0.0 && low <= high) {

@@ -118,13 +118,23 @@ impl TrainError {
             Self::Read { .. } | Self::Json { .. } | Self::Decode { .. } | Self::MaskKind { .. } => {
                 "Check that `data.root` is the corpus folder and that the copy is complete."
             }
-            Self::Write { .. } => "Check that `run.folder` can be written and that the disk is not full.",
-            Self::Toml { .. } | Self::Config { .. } => "Compare the file with configs/default.toml.",
+            Self::Write { .. } => {
+                "Check that `run.folder` can be written and that the disk is not full."
+            }
+            Self::Toml { .. } | Self::Config { .. } => {
+                "Compare the file with configs/default.toml."
+            }
             Self::UnknownDataset { .. } => "Use a name from the corpus' index.json.",
-            Self::ExternalDataset { .. } => "Remove it from `data.datasets`; measure on it with `medsam3 evaluate`.",
+            Self::ExternalDataset { .. } => {
+                "Remove it from `data.datasets`; measure on it with `medsam3 evaluate`."
+            }
             Self::EmptyCorpus => "Widen `data.tiers` or `data.datasets`.",
-            Self::Checkpoint { .. } => "Start without --resume, or restore the configuration the checkpoint was made with.",
-            Self::Diverged { .. } => "Lower `schedule.learning_rate` and resume from the last checkpoint.",
+            Self::Checkpoint { .. } => {
+                "Start without --resume, or restore the configuration the checkpoint was made with."
+            }
+            Self::Diverged { .. } => {
+                "Lower `schedule.learning_rate` and resume from the last checkpoint."
+            }
             Self::Other { .. } => "See the cause above.",
         }
     }

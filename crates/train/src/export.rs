@@ -8,7 +8,10 @@ use std::sync::Mutex;
 use burn::tensor::Device;
 use medsam3_eval::{MASK_THRESHOLDS, Report, Thresholds, choose};
 use medsam3_model::parameters as canonical;
-use medsam3_weights::{MODEL_CARD_FILE, MaskRule, ModelDescription, Precision, PromptEntry, Provenance, TOKENIZER_FILE, Writer};
+use medsam3_weights::{
+    MODEL_CARD_FILE, MaskRule, ModelDescription, Precision, PromptEntry, Provenance,
+    TOKENIZER_FILE, Writer,
+};
 
 use crate::checkpoint;
 use crate::config::TrainConfig;
@@ -43,39 +46,76 @@ pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, Tra
     let device = Device::flex();
     let model = config.model.init(&device);
     let (slots, _) = parameters::collect(&model);
-    let newest = checkpoint::latest(&config.run.folder)?
-        .ok_or_else(|| TrainError::Checkpoint { reason: "the run has none".to_owned() })?;
+    let newest = checkpoint::latest(&config.run.folder)?.ok_or_else(|| TrainError::Checkpoint {
+        reason: "the run has none".to_owned(),
+    })?;
     let state = checkpoint::load(&newest, &slots, config.run.seed)?;
     // What is measured is what is shipped: half precision.
     let shipped: Vec<Vec<f32>> = state
         .average
         .iter()
-        .map(|values| values.iter().map(|&value| half::f16::from_f32(value).to_f32()).collect())
+        .map(|values| {
+            values
+                .iter()
+                .map(|&value| half::f16::from_f32(value).to_f32())
+                .collect()
+        })
         .collect();
     let model = parameters::assign(model, &shipped, false);
 
-    let prompts = Mutex::new(PromptEncoder::read(&data.tokenizer, config.model.text.context)?);
+    let prompts = Mutex::new(PromptEncoder::read(
+        &data.tokenizer,
+        config.model.text.context,
+    )?);
     let sizes = [config.model.image_side, config.model.mask_grid()];
-    let judge = Judge { model: &model, sizes, prompts: &prompts, root: &data.root };
-    let foreign: Vec<Vec<String>> = (0..datasets.len()).map(|own| foreign_prompts(&datasets, own, data)).collect();
+    let judge = Judge {
+        model: &model,
+        sizes,
+        prompts: &prompts,
+        root: &data.root,
+    };
+    let foreign: Vec<Vec<String>> = (0..datasets.len())
+        .map(|own| foreign_prompts(&datasets, own, data))
+        .collect();
     let validation = judge.answers(&datasets, &foreign, Split::Val)?;
-    let names: BTreeSet<&String> = datasets.iter().flat_map(|set| &set.prompts).map(|p| &p.canonical).collect();
+    let names: BTreeSet<&String> = datasets
+        .iter()
+        .flat_map(|set| &set.prompts)
+        .map(|p| &p.canonical)
+        .collect();
     let thresholds: BTreeMap<String, Thresholds> = names
         .into_iter()
-        .map(|name| (name.clone(), choose(validation.iter().filter(|answer| &answer.key.prompt == name))))
+        .map(|name| {
+            (
+                name.clone(),
+                choose(
+                    validation
+                        .iter()
+                        .filter(|answer| &answer.key.prompt == name),
+                ),
+            )
+        })
         .collect();
     let test = judge.answers(&datasets, &foreign, Split::Test)?;
     let report = Report::new(&test, &thresholds);
 
-    let write = |error: medsam3_weights::WeightsError| TrainError::Other { context: "writing the model", reason: error.to_string() };
+    let write = |error: medsam3_weights::WeightsError| TrainError::Other {
+        context: "writing the model",
+        reason: error.to_string(),
+    };
     let description = ModelDescription {
         name: "medsam3-default".to_owned(),
-        config: serde_json::to_value(&config.model)
-            .map_err(|source| TrainError::Json { path: target.to_owned(), source })?,
+        config: serde_json::to_value(&config.model).map_err(|source| TrainError::Json {
+            path: target.to_owned(),
+            source,
+        })?,
         precision: Precision::F16,
         licence: model_card::LICENCE.to_owned(),
         provenance: Provenance {
-            source: format!("trained from scratch on {} public datasets, see MODEL_CARD.md", datasets.len()),
+            source: format!(
+                "trained from scratch on {} public datasets, see MODEL_CARD.md",
+                datasets.len()
+            ),
             commit: about.commit.clone(),
             date: about.date.clone(),
             recipe: "configs/default.toml".to_owned(),
@@ -93,12 +133,23 @@ pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, Tra
     if let Some(error) = failed {
         return Err(write(error));
     }
-    let tokenizer = std::fs::read(&data.tokenizer)
-        .map_err(|source| TrainError::Read { path: data.tokenizer.clone(), source })?;
+    let tokenizer = std::fs::read(&data.tokenizer).map_err(|source| TrainError::Read {
+        path: data.tokenizer.clone(),
+        source,
+    })?;
     writer.file(TOKENIZER_FILE, &tokenizer).map_err(write)?;
     let values: usize = state.weights.iter().map(Vec::len).sum();
-    let facts = Facts { config: &config, datasets: &datasets, report: &report, about, steps: state.step, values };
-    writer.file(MODEL_CARD_FILE, model_card::write(&facts).as_bytes()).map_err(write)?;
+    let facts = Facts {
+        config: &config,
+        datasets: &datasets,
+        report: &report,
+        about,
+        steps: state.step,
+        values,
+    };
+    writer
+        .file(MODEL_CARD_FILE, model_card::write(&facts).as_bytes())
+        .map_err(write)?;
     writer.finish().map_err(write)?;
     Ok(report)
 }
@@ -108,15 +159,20 @@ fn entries(datasets: &[Dataset], thresholds: &BTreeMap<String, Thresholds>) -> V
     let mut entries: BTreeMap<&str, PromptEntry> = BTreeMap::new();
     for set in datasets {
         for prompt in &set.prompts {
-            let chosen = thresholds.get(&prompt.canonical).copied().unwrap_or(Thresholds::DEFAULT);
-            let entry = entries.entry(&prompt.canonical).or_insert_with(|| PromptEntry {
-                canonical: prompt.canonical.clone(),
-                synonyms: Vec::new(),
-                threshold: chosen.presence,
-                category: set.modality.clone(),
-                mask_rule: None,
-                mask_threshold: Some(MASK_THRESHOLDS[chosen.mask]),
-            });
+            let chosen = thresholds
+                .get(&prompt.canonical)
+                .copied()
+                .unwrap_or(Thresholds::DEFAULT);
+            let entry = entries
+                .entry(&prompt.canonical)
+                .or_insert_with(|| PromptEntry {
+                    canonical: prompt.canonical.clone(),
+                    synonyms: Vec::new(),
+                    threshold: chosen.presence,
+                    category: set.modality.clone(),
+                    mask_rule: None,
+                    mask_threshold: Some(MASK_THRESHOLDS[chosen.mask]),
+                });
             for synonym in &prompt.synonyms {
                 if !entry.synonyms.contains(synonym) {
                     entry.synonyms.push(synonym.clone());

@@ -26,12 +26,22 @@ pub fn match_row(
         .zip(predicted)
         .flat_map(|(&logit, &a)| objects.iter().map(move |&b| cost(logit, a, b)))
         .collect();
-    let (queries, columns) = lsap::solve(predicted.len(), objects.len(), &costs, false)
-        .map_err(|error| TrainError::Other { context: "matching", reason: error.to_string() })?;
+    let (queries, columns) =
+        lsap::solve(predicted.len(), objects.len(), &costs, false).map_err(|error| {
+            TrainError::Other {
+                context: "matching",
+                reason: error.to_string(),
+            }
+        })?;
     let mut matches: Vec<Match> = queries
         .into_iter()
         .zip(columns)
-        .map(|(query, object)| Match { row, query, object, iou: iou(predicted[query], objects[object]) })
+        .map(|(query, object)| Match {
+            row,
+            query,
+            object,
+            iou: iou(predicted[query], objects[object]),
+        })
         .collect();
     matches.sort_by_key(|found| found.query);
     Ok(matches)
@@ -43,6 +53,10 @@ fn cost(logit: f32, a: [f32; 4], b: [f32; 4]) -> f64 {
     // ln p and ln(1 - p) without a logarithm of zero
     let (ln_p, ln_q) = (-(-x).exp().ln_1p(), -x.exp().ln_1p());
     let class = -0.25 * (1.0 - p).powi(2) * ln_p + 0.75 * p.powi(2) * ln_q;
-    let l1: f64 = a.iter().zip(b).map(|(&a, b)| f64::from((a - b).abs())).sum();
+    let l1: f64 = a
+        .iter()
+        .zip(b)
+        .map(|(&a, b)| f64::from((a - b).abs()))
+        .sum();
     2.0 * class + 5.0 * l1 - 2.0 * f64::from(pair_giou(a, b))
 }

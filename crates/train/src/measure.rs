@@ -36,7 +36,12 @@ impl Judge<'_> {
     ///
     /// # Errors
     /// The first file that cannot be read.
-    pub fn answers(&self, datasets: &[Dataset], foreign: &[Vec<String>], split: Split) -> Result<Vec<Answer>, TrainError> {
+    pub fn answers(
+        &self,
+        datasets: &[Dataset],
+        foreign: &[Vec<String>],
+        split: Split,
+    ) -> Result<Vec<Answer>, TrainError> {
         let jobs: Vec<(usize, &Item)> = datasets
             .iter()
             .enumerate()
@@ -51,7 +56,13 @@ impl Judge<'_> {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    fn item(&self, set: &Dataset, item: &Item, foreign: &[String], number: usize) -> Result<Vec<Answer>, TrainError> {
+    fn item(
+        &self,
+        set: &Dataset,
+        item: &Item,
+        foreign: &[String],
+        number: usize,
+    ) -> Result<Vec<Answer>, TrainError> {
         let folder = self.root.join(&set.name);
         let image = open_image(&folder.join(&item.image))?;
         let labels = open_labels(&folder.join(&item.mask))?;
@@ -61,8 +72,19 @@ impl Judge<'_> {
             .iter()
             .filter(|prompt| item.labelling(prompt) != Labelling::Unknown)
             .map(|prompt| {
-                let bits = labels.iter().map(|label| u8::from(prompt.indices.contains(label))).collect();
-                (set.name.as_str(), prompt.canonical.as_str(), Mask { width, height, bits })
+                let bits = labels
+                    .iter()
+                    .map(|label| u8::from(prompt.indices.contains(label)))
+                    .collect();
+                (
+                    set.name.as_str(),
+                    prompt.canonical.as_str(),
+                    Mask {
+                        width,
+                        height,
+                        bits,
+                    },
+                )
             })
             .collect();
         for step in 0..FOREIGN_PROMPTS.min(foreign.len()) {
@@ -79,9 +101,15 @@ impl Judge<'_> {
         let image = Tensor::<4>::from_data(TensorData::new(pixels, [1, 3, side, side]), &device);
         let features = self.model.encode_image(image).select(&vec![0; asked.len()]);
         let texts = asked.iter().map(|&(_, text, _)| text);
-        let tokens = self.prompts.lock().unwrap_or_else(PoisonError::into_inner).batch(texts)?;
+        let tokens = self
+            .prompts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .batch(texts)?;
         let (ids, valid) = tokens.tensors(&device);
-        let answer = self.model.ground(&features, &self.model.encode_text(ids, valid));
+        let answer = self
+            .model
+            .ground(&features, &self.model.encode_text(ids, valid));
         let presence: Vec<f32> = answer.presence.into_data().iter::<f32>().collect();
         let semantic: Vec<f32> = answer.semantic.into_data().iter::<f32>().collect();
         Ok(asked
@@ -94,7 +122,10 @@ impl Judge<'_> {
                     overlap(&found, &truth).unwrap_or_default()
                 });
                 Answer {
-                    key: Key { dataset: dataset.to_owned(), prompt: prompt.to_owned() },
+                    key: Key {
+                        dataset: dataset.to_owned(),
+                        prompt: prompt.to_owned(),
+                    },
                     presence: 1.0 / (1.0 + (-presence).exp()),
                     present: truth.bits.contains(&1),
                     overlaps,
@@ -105,16 +136,27 @@ impl Judge<'_> {
 }
 
 fn open_image(path: &Path) -> Result<medsam3_imaging::Rgb8, TrainError> {
-    let bytes = std::fs::read(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     medsam3_imaging::open(&bytes)
         .and_then(|picture| picture.render(0, None))
-        .map_err(|error| TrainError::Other { context: "opening an image", reason: error.to_string() })
+        .map_err(|error| TrainError::Other {
+            context: "opening an image",
+            reason: error.to_string(),
+        })
 }
 
 fn open_labels(path: &Path) -> Result<Vec<u8>, TrainError> {
-    let map = image::open(path).map_err(|source| TrainError::Decode { path: path.to_owned(), source })?;
+    let map = image::open(path).map_err(|source| TrainError::Decode {
+        path: path.to_owned(),
+        source,
+    })?;
     match map {
         image::DynamicImage::ImageLuma8(map) => Ok(map.into_raw()),
-        _ => Err(TrainError::MaskKind { path: path.to_owned() }),
+        _ => Err(TrainError::MaskKind {
+            path: path.to_owned(),
+        }),
     }
 }

@@ -30,8 +30,19 @@ pub struct Facts<'a> {
 
 /// The card in Markdown.
 pub fn write(facts: &Facts) -> String {
-    let Facts { config, datasets, report, about, steps, values } = *facts;
-    let (vit, transformer, text) = (&config.model.vit, &config.model.transformer, &config.model.text);
+    let Facts {
+        config,
+        datasets,
+        report,
+        about,
+        steps,
+        values,
+    } = *facts;
+    let (vit, transformer, text) = (
+        &config.model.vit,
+        &config.model.transformer,
+        &config.model.text,
+    );
     let schedule = &config.schedule;
     let mut card = String::new();
     // Writing to a string cannot fail.
@@ -83,11 +94,25 @@ pub fn write(facts: &Facts) -> String {
          splits. An image in which the prompt was not found counts 0. Some splits are weak: `aorta_ct` is one volume, `mni152_brain` one\n\
          template, several have under ten images.\n\n",
     );
-    let own = Report { rows: report.rows.iter().filter(|row| !is_foreign(&row.key.dataset)).cloned().collect() };
+    let own = Report {
+        rows: report
+            .rows
+            .iter()
+            .filter(|row| !is_foreign(&row.key.dataset))
+            .cloned()
+            .collect(),
+    };
     card.push_str(&own.markdown());
-    let foreign: Vec<_> = report.rows.iter().filter(|row| is_foreign(&row.key.dataset)).collect();
+    let foreign: Vec<_> = report
+        .rows
+        .iter()
+        .filter(|row| is_foreign(&row.key.dataset))
+        .collect();
     let asked: usize = foreign.iter().map(|row| row.absent).sum();
-    let found: f64 = foreign.iter().map(|row| row.false_positive_rate * row.absent as f64).sum();
+    let found: f64 = foreign
+        .iter()
+        .map(|row| row.false_positive_rate * row.absent as f64)
+        .sum();
     if asked > 0 {
         let _ = write!(
             card,
@@ -107,7 +132,13 @@ pub fn write(facts: &Facts) -> String {
          | dataset | licence | source |\n|---|---|---|\n",
     );
     for set in datasets {
-        let field = |name: &str| set.source.get(name).and_then(|v| v.as_str()).unwrap_or("").to_owned();
+        let field = |name: &str| {
+            set.source
+                .get(name)
+                .and_then(|v| v.as_str())
+                .unwrap_or("")
+                .to_owned()
+        };
         let _ = writeln!(
             card,
             "| {} ({}) | {} | {}; {} |",

@@ -24,7 +24,10 @@ pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
     impl ModuleVisitor for Reader {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let tensor = param.val();
-            self.0.push((tensor.dims().to_vec(), tensor.into_data().iter::<f32>().collect()));
+            self.0.push((
+                tensor.dims().to_vec(),
+                tensor.into_data().iter::<f32>().collect(),
+            ));
         }
     }
     let mut reader = Reader(Vec::new());
@@ -33,8 +36,16 @@ pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
         .into_iter()
         .zip(reader.0)
         .map(|(info, (shape, values))| {
-            let decay = shape.len() >= 2 && !info.name.contains("embed") && !info.name.contains("token");
-            (Slot { name: info.name, shape, decay }, values)
+            let decay =
+                shape.len() >= 2 && !info.name.contains("embed") && !info.name.contains("token");
+            (
+                Slot {
+                    name: info.name,
+                    shape,
+                    decay,
+                },
+                values,
+            )
         })
         .unzip()
 }
@@ -44,7 +55,9 @@ pub fn assign(model: Sam3, values: &[Vec<f32>], train: bool) -> Sam3 {
     struct Writer<'a>(std::slice::Iter<'a, Vec<f32>>, bool);
     impl ModuleMapper for Writer<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let Some(values) = self.0.next() else { return param };
+            let Some(values) = self.0.next() else {
+                return param;
+            };
             let (device, shape, id) = (param.lazy_device(), param.lazy_shape(), param.id);
             let tensor = Tensor::from_data(TensorData::new(values.clone(), shape), &device);
             Param::initialized(id, tensor.set_require_grad(self.1))
@@ -58,7 +71,10 @@ pub fn gradients(model: &Sam3, gradients: &Gradients) -> Vec<Vec<f32>> {
     struct Reader<'a>(&'a Gradients, Vec<Vec<f32>>);
     impl ModuleVisitor for Reader<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let values = param.val().grad(self.0).map(|gradient| gradient.into_data().iter::<f32>().collect());
+            let values = param
+                .val()
+                .grad(self.0)
+                .map(|gradient| gradient.into_data().iter::<f32>().collect());
             self.1.push(values.unwrap_or_default());
         }
     }

@@ -54,8 +54,12 @@ pub fn run(config: &Path, resume: bool) -> Result<(), TrainError> {
     let config = TrainConfig::read(config)?;
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-        .map_err(|error| TrainError::Other { context: "installing the interrupt handler", reason: error.to_string() })?;
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).map_err(|error| {
+        TrainError::Other {
+            context: "installing the interrupt handler",
+            reason: error.to_string(),
+        }
+    })?;
     Trainer::new(config, resume)?.run(&stop)
 }
 
@@ -79,7 +83,10 @@ impl Trainer {
     /// See [`TrainError`].
     pub fn new(config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
         let folder = &config.run.folder;
-        let write = |path: &Path, source| TrainError::Write { path: path.to_owned(), source };
+        let write = |path: &Path, source| TrainError::Write {
+            path: path.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
 
         let data = &config.data;
@@ -89,18 +96,36 @@ impl Trainer {
             return Err(TrainError::EmptyCorpus);
         }
         let held_out = load_samples(&data.root, &datasets, Split::Val, data.raster_side)?;
-        println!("{} training and {} validation images of {} datasets", samples.len(), held_out.len(), datasets.len());
+        println!(
+            "{} training and {} validation images of {} datasets",
+            samples.len(),
+            held_out.len(),
+            datasets.len()
+        );
         let sizes = [config.model.image_side, config.model.mask_grid()];
-        let sampler =
-            Sampler::new(datasets.clone(), samples, data.clone(), config.augment.clone(), config.run.seed, sizes);
-        let prompts = Mutex::new(PromptEncoder::read(&data.tokenizer, config.model.text.context)?);
+        let sampler = Sampler::new(
+            datasets.clone(),
+            samples,
+            data.clone(),
+            config.augment.clone(),
+            config.run.seed,
+            sizes,
+        );
+        let prompts = Mutex::new(PromptEncoder::read(
+            &data.tokenizer,
+            config.model.text.context,
+        )?);
 
         let device = Device::flex();
         device.seed(config.run.seed);
         let model = config.model.init(&device);
         let (slots, weights) = parameters::collect(&model);
         let count: usize = weights.iter().map(Vec::len).sum();
-        println!("{:.2} M parameters in {} tensors", count as f64 / 1e6, slots.len());
+        println!(
+            "{:.2} M parameters in {} tensors",
+            count as f64 / 1e6,
+            slots.len()
+        );
         let mut state = State::new(weights);
         if resume {
             if let Some(path) = checkpoint::latest(folder)? {
@@ -145,12 +170,26 @@ impl Trainer {
                 let speed = ((step - since) * images) as f32 / reported.elapsed().as_secs_f32();
                 let terms = Terms::mean(&recent);
                 recent.clear();
-                let left = Duration::from_secs_f32(((total - step) * images) as f32 / speed.max(1e-6));
+                let left =
+                    Duration::from_secs_f32(((total - step) * images) as f32 / speed.max(1e-6));
                 println!(
                     "step {step}/{total}  loss {:.3}  semantic dice {:.3} focal {:.4}  presence {:.3}  boxes {:.3}  norm {norm:.2}  {speed:.1} images/s  {} left",
-                    terms.total, terms.semantic_dice, terms.semantic_focal, terms.presence, terms.box_l1, clock(left)
+                    terms.total,
+                    terms.semantic_dice,
+                    terms.semantic_focal,
+                    terms.presence,
+                    terms.box_l1,
+                    clock(left)
                 );
-                self.log("train", Progress { learning_rate: rate, gradient_norm: norm, images_per_second: speed, terms })?;
+                self.log(
+                    "train",
+                    Progress {
+                        learning_rate: rate,
+                        gradient_norm: norm,
+                        images_per_second: speed,
+                        terms,
+                    },
+                )?;
                 (reported, since) = (Instant::now(), step);
             }
             if step.is_multiple_of(self.config.run.checkpoint_every) {
@@ -174,7 +213,9 @@ impl Trainer {
         let (gradients, terms): (Vec<_>, Vec<_>) = results.into_iter().unzip();
         let terms = Terms::mean(&terms);
         if !terms.total.is_finite() {
-            return Err(TrainError::Diverged { step: self.state.step });
+            return Err(TrainError::Diverged {
+                step: self.state.step,
+            });
         }
         let schedule = &self.config.schedule;
         let update = Update {
@@ -184,7 +225,9 @@ impl Trainer {
             clip_norm: schedule.clip_norm,
             ema: schedule.ema,
         };
-        let norm = self.state.update(&self.slots, &mean_gradients(gradients), &update);
+        let norm = self
+            .state
+            .update(&self.slots, &mean_gradients(gradients), &update);
         Ok((terms, norm))
     }
 
@@ -193,10 +236,21 @@ impl Trainer {
         let config = &self.config;
         let images = config.data.images_per_step / config.run.workers;
         let batch = self.sampler.draw(self.state.step, worker, images);
-        let tokens = self.prompts.lock().unwrap_or_else(PoisonError::into_inner).batch(batch.rows.iter().map(|row| row.text.as_str()))?;
+        let tokens = self
+            .prompts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .batch(batch.rows.iter().map(|row| row.text.as_str()))?;
         let device = Device::flex().autodiff();
         let model = parameters::assign(config.model.init(&device), &self.state.weights, true);
-        step::gradients(&model, &batch, tokens, config.model.image_side, &config.loss, &device)
+        step::gradients(
+            &model,
+            &batch,
+            tokens,
+            config.model.image_side,
+            &config.loss,
+            &device,
+        )
     }
 
     fn validate(&mut self) -> Result<(), TrainError> {
@@ -207,7 +261,15 @@ impl Trainer {
         let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
         let device = Device::flex();
         let most = config.run.validate_images;
-        let scores = validate(&model, datasets, samples, most, &mut prompts, sizes, &device)?;
+        let scores = validate(
+            &model,
+            datasets,
+            samples,
+            most,
+            &mut prompts,
+            sizes,
+            &device,
+        )?;
         drop(prompts);
         for (name, score) in &scores {
             println!(
@@ -219,15 +281,32 @@ impl Trainer {
     }
 
     fn save(&self) -> Result<PathBuf, TrainError> {
-        checkpoint::save(&self.config.run.folder, &self.slots, &self.state, self.config.run.seed)
+        checkpoint::save(
+            &self.config.run.folder,
+            &self.slots,
+            &self.state,
+            self.config.run.seed,
+        )
     }
 
     fn log(&mut self, kind: &'static str, values: impl Serialize) -> Result<(), TrainError> {
         let path = self.config.run.folder.join("metrics.jsonl");
-        let write = |source| TrainError::Write { path: path.clone(), source };
-        let line = Line { kind, step: self.state.step, values };
-        let text = serde_json::to_string(&line).map_err(|source| TrainError::Json { path: path.clone(), source })?;
-        writeln!(self.metrics, "{text}").and_then(|()| self.metrics.flush()).map_err(write)
+        let write = |source| TrainError::Write {
+            path: path.clone(),
+            source,
+        };
+        let line = Line {
+            kind,
+            step: self.state.step,
+            values,
+        };
+        let text = serde_json::to_string(&line).map_err(|source| TrainError::Json {
+            path: path.clone(),
+            source,
+        })?;
+        writeln!(self.metrics, "{text}")
+            .and_then(|()| self.metrics.flush())
+            .map_err(write)
     }
 }
 
@@ -241,7 +320,10 @@ impl Workers {
             .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
             .collect::<Result<_, _>>()
             .map(Self)
-            .map_err(|error| TrainError::Other { context: "starting the workers", reason: error.to_string() })
+            .map_err(|error| TrainError::Other {
+                context: "starting the workers",
+                reason: error.to_string(),
+            })
     }
 
     fn map<R: Send>(&self, job: impl Fn(usize) -> R + Sync) -> Vec<R> {
@@ -255,7 +337,11 @@ impl Workers {
                 .collect();
             handles
                 .into_iter()
-                .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .map(|handle| {
+                    handle
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
                 .collect()
         })
     }
@@ -269,7 +355,9 @@ fn mean_gradients(mut all: Vec<Vec<Vec<f32>>>) -> Vec<Vec<f32>> {
             if into.is_empty() {
                 *into = from;
             } else {
-                into.iter_mut().zip(from).for_each(|(into, from)| *into += from);
+                into.iter_mut()
+                    .zip(from)
+                    .for_each(|(into, from)| *into += from);
             }
         }
     }

@@ -63,25 +63,41 @@ impl Sampler {
         for (at, sample) in samples.iter().enumerate() {
             by_dataset[sample.dataset].push(at);
         }
-        let shares = by_dataset
-            .iter()
-            .zip(&datasets)
-            .map(|(items, set)| (items.len() as f32).sqrt() * data.weights.get(&set.name).copied().unwrap_or(1.0));
+        let shares = by_dataset.iter().zip(&datasets).map(|(items, set)| {
+            (items.len() as f32).sqrt() * data.weights.get(&set.name).copied().unwrap_or(1.0)
+        });
         let cumulative = shares
             .scan(0.0, |sum, share| {
                 *sum += share;
                 Some(*sum)
             })
             .collect();
-        let foreign = (0..datasets.len()).map(|own| foreign_prompts(&datasets, own, &data)).collect();
-        Self { datasets, samples, by_dataset, cumulative, foreign, data, augment, seed, side, grid }
+        let foreign = (0..datasets.len())
+            .map(|own| foreign_prompts(&datasets, own, &data))
+            .collect();
+        Self {
+            datasets,
+            samples,
+            by_dataset,
+            cumulative,
+            foreign,
+            data,
+            augment,
+            seed,
+            side,
+            grid,
+        }
     }
 
     /// The `images` images that `worker` sees in `step`.
     pub fn draw(&self, step: usize, worker: usize, images: usize) -> Batch {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(((step as u64) << 8) | worker as u64);
-        let mut batch = Batch { pixels: Vec::with_capacity(images * 3 * self.side * self.side), images: 0, rows: vec![] };
+        let mut batch = Batch {
+            pixels: Vec::with_capacity(images * 3 * self.side * self.side),
+            images: 0,
+            rows: vec![],
+        };
         for _ in 0..images {
             self.draw_image(&mut rng, &mut batch);
         }
@@ -91,8 +107,13 @@ impl Sampler {
     fn draw_image(&self, rng: &mut ChaCha8Rng, batch: &mut Batch) {
         let total = self.cumulative.last().copied().unwrap_or(0.0);
         let ticket = rng.random::<f32>() * total;
-        let dataset = self.cumulative.partition_point(|&edge| edge <= ticket).min(self.datasets.len() - 1);
-        let Some(&at) = self.by_dataset[dataset].choose(rng) else { return };
+        let dataset = self
+            .cumulative
+            .partition_point(|&edge| edge <= ticket)
+            .min(self.datasets.len() - 1);
+        let Some(&at) = self.by_dataset[dataset].choose(rng) else {
+            return;
+        };
         let (sample, set) = (&self.samples[at], &self.datasets[dataset]);
 
         let asked = self.draw_prompts(rng, dataset, sample);
@@ -103,7 +124,9 @@ impl Sampler {
         let view = View::random(rng, &self.augment, self.symmetry(dataset, &asked), focus);
         let mut image = view.image(&sample.image, self.side);
         change_levels(&mut image, rng, &self.augment);
-        batch.pixels.extend(image.into_iter().map(|value| value * 2.0 - 1.0));
+        batch
+            .pixels
+            .extend(image.into_iter().map(|value| value * 2.0 - 1.0));
 
         let fine = self.grid * SUBCELLS;
         let labels = view.map(&sample.labels, fine);
@@ -119,27 +142,53 @@ impl Sampler {
         for prompt in asked {
             let (text, target) = match prompt {
                 Asked::Own(prompt) => {
-                    let target = Target::new(&labels, instances.as_deref(), &prompt.indices, rule, self.grid);
+                    let target = Target::new(
+                        &labels,
+                        instances.as_deref(),
+                        &prompt.indices,
+                        rule,
+                        self.grid,
+                    );
                     (self.wording(rng, prompt), target)
                 }
                 Asked::Foreign(text) => (text.to_owned(), Target::absent(self.grid)),
             };
-            batch.rows.push(Row { image: batch.images, text, target });
+            batch.rows.push(Row {
+                image: batch.images,
+                text,
+                target,
+            });
         }
         batch.images += 1;
     }
 
     /// Distinct prompts, at least one of them positive where the image has one.
-    fn draw_prompts<'a>(&'a self, rng: &mut impl Rng, dataset: usize, sample: &Sample) -> Vec<Asked<'a>> {
+    fn draw_prompts<'a>(
+        &'a self,
+        rng: &mut impl Rng,
+        dataset: usize,
+        sample: &Sample,
+    ) -> Vec<Asked<'a>> {
         let set = &self.datasets[dataset];
         let item = &set.items[sample.item];
-        let with = |wanted| set.prompts.iter().filter(|p| item.labelling(p) == wanted).collect::<Vec<&Prompt>>();
+        let with = |wanted| {
+            set.prompts
+                .iter()
+                .filter(|p| item.labelling(p) == wanted)
+                .collect::<Vec<&Prompt>>()
+        };
         let (mut positive, absent) = (with(Labelling::Positive), with(Labelling::Absent));
         let mut negative: Vec<Asked<'a>> = absent.into_iter().map(Asked::Own).collect();
-        negative.extend(self.foreign[dataset].iter().map(|name| Asked::Foreign(name)));
+        negative.extend(
+            self.foreign[dataset]
+                .iter()
+                .map(|name| Asked::Foreign(name)),
+        );
 
         let mut asked = Vec::with_capacity(self.data.prompts_per_image);
-        while asked.len() < self.data.prompts_per_image && !(positive.is_empty() && negative.is_empty()) {
+        while asked.len() < self.data.prompts_per_image
+            && !(positive.is_empty() && negative.is_empty())
+        {
             let none_yet = asked.is_empty() && !positive.is_empty();
             let take_negative = !none_yet && rng.random::<f32>() < self.data.negative_share;
             if positive.is_empty() || (take_negative && !negative.is_empty()) {
@@ -148,7 +197,13 @@ impl Sampler {
                 }
                 asked.push(negative.swap_remove(rng.random_range(0..negative.len())));
             } else {
-                let weight = |p: &&Prompt| self.data.prompt_weights.get(&p.canonical).copied().unwrap_or(1.0);
+                let weight = |p: &&Prompt| {
+                    self.data
+                        .prompt_weights
+                        .get(&p.canonical)
+                        .copied()
+                        .unwrap_or(1.0)
+                };
                 let mut ticket = rng.random::<f32>() * positive.iter().map(weight).sum::<f32>();
                 let at = positive
                     .iter()
@@ -188,7 +243,11 @@ impl Sampler {
         if rng.random::<f32>() < self.data.canonical_share {
             return prompt.canonical.clone();
         }
-        prompt.synonyms.choose(rng).unwrap_or(&prompt.canonical).clone()
+        prompt
+            .synonyms
+            .choose(rng)
+            .unwrap_or(&prompt.canonical)
+            .clone()
     }
 }
 
@@ -200,22 +259,35 @@ enum Asked<'a> {
 
 /// Whether mirroring would change what a prompt means.
 fn names_a_side(prompt: &str) -> bool {
-    prompt.split_whitespace().any(|word| word.eq_ignore_ascii_case("left") || word.eq_ignore_ascii_case("right"))
+    prompt
+        .split_whitespace()
+        .any(|word| word.eq_ignore_ascii_case("left") || word.eq_ignore_ascii_case("right"))
 }
 
 /// Canonical names that certainly find nothing in a dataset: prompts of datasets that share no body region with it, and
 /// no wording with its own prompts ("blood vessels" of the retina says nothing about those of a limb).
 pub(crate) fn foreign_prompts(datasets: &[Dataset], own: usize, data: &DataConfig) -> Vec<String> {
-    let Some(own_regions) = data.regions.get(&datasets[own].name) else { return vec![] };
-    let own_words: Vec<&String> =
-        datasets[own].prompts.iter().flat_map(|p| std::iter::once(&p.canonical).chain(&p.synonyms)).collect();
+    let Some(own_regions) = data.regions.get(&datasets[own].name) else {
+        return vec![];
+    };
+    let own_words: Vec<&String> = datasets[own]
+        .prompts
+        .iter()
+        .flat_map(|p| std::iter::once(&p.canonical).chain(&p.synonyms))
+        .collect();
     let mut names: Vec<String> = datasets
         .iter()
         .filter(|other| {
-            data.regions.get(&other.name).is_some_and(|regions| !regions.iter().any(|r| own_regions.contains(r)))
+            data.regions
+                .get(&other.name)
+                .is_some_and(|regions| !regions.iter().any(|r| own_regions.contains(r)))
         })
         .flat_map(|other| &other.prompts)
-        .filter(|p| !std::iter::once(&p.canonical).chain(&p.synonyms).any(|word| own_words.contains(&word)))
+        .filter(|p| {
+            !std::iter::once(&p.canonical)
+                .chain(&p.synonyms)
+                .any(|word| own_words.contains(&word))
+        })
         .map(|p| p.canonical.clone())
         .collect();
     names.sort();
@@ -224,7 +296,10 @@ pub(crate) fn foreign_prompts(datasets: &[Dataset], own: usize, data: &DataConfi
     names.retain(|name| {
         !datasets.iter().any(|other| {
             other.prompts.iter().any(|p| &p.canonical == name)
-                && data.regions.get(&other.name).is_none_or(|regions| regions.iter().any(|r| own_regions.contains(r)))
+                && data
+                    .regions
+                    .get(&other.name)
+                    .is_none_or(|regions| regions.iter().any(|r| own_regions.contains(r)))
         })
     });
     names
@@ -259,7 +334,10 @@ mod tests {
             title: name.into(),
             modality: String::new(),
             role: "train".into(),
-            licence: Licence { name: "CC0".into(), tier: "A".into() },
+            licence: Licence {
+                name: "CC0".into(),
+                tier: "A".into(),
+            },
             source: serde_json::Value::Null,
             prompts,
             items: vec![item],
@@ -269,15 +347,50 @@ mod tests {
     /// The left half of the picture is label 1.
     fn sample(dataset: usize) -> Sample {
         let values: Vec<u8> = (0..64 * 64).map(|at| u8::from(at % 64 < 32)).collect();
-        let image = Raster { side: 64, channels: 1, values: values.iter().map(|v| v * 200).collect() };
-        Sample { dataset, item: 0, image, labels: Raster { side: 64, channels: 1, values }, instances: None }
+        let image = Raster {
+            side: 64,
+            channels: 1,
+            values: values.iter().map(|v| v * 200).collect(),
+        };
+        Sample {
+            dataset,
+            item: 0,
+            image,
+            labels: Raster {
+                side: 64,
+                channels: 1,
+                values,
+            },
+            instances: None,
+        }
     }
 
     fn sampler() -> Sampler {
         let datasets = vec![
-            dataset("heart", vec![prompt("left ventricle", &["LV"], &[1]), prompt("myocardium", &[], &[2])], &[1], &[2]),
-            dataset("eye", vec![prompt("retinal vessels", &["vessels"], &[1])], &[1], &[]),
-            dataset("limb", vec![prompt("blood vessel", &["vessels"], &[1]), prompt("nerve", &[], &[2])], &[1], &[]),
+            dataset(
+                "heart",
+                vec![
+                    prompt("left ventricle", &["LV"], &[1]),
+                    prompt("myocardium", &[], &[2]),
+                ],
+                &[1],
+                &[2],
+            ),
+            dataset(
+                "eye",
+                vec![prompt("retinal vessels", &["vessels"], &[1])],
+                &[1],
+                &[],
+            ),
+            dataset(
+                "limb",
+                vec![
+                    prompt("blood vessel", &["vessels"], &[1]),
+                    prompt("nerve", &[], &[2]),
+                ],
+                &[1],
+                &[],
+            ),
             dataset("torso", vec![prompt("spleen", &[], &[1])], &[1], &[]),
         ];
         let text = r#"
@@ -298,14 +411,29 @@ mod tests {
         "#;
         let data: DataConfig = toml::from_str(text).expect("a configuration");
         let samples = (0..4).map(sample).collect();
-        Sampler::new(datasets, samples, data, AugmentConfig::default(), 5, [56, 16])
+        Sampler::new(
+            datasets,
+            samples,
+            data,
+            AugmentConfig::default(),
+            5,
+            [56, 16],
+        )
     }
 
     #[test]
     fn only_what_shares_no_region_and_no_wording_is_foreign() {
         let sampler = sampler();
-        assert_eq!(sampler.foreign[0], ["blood vessel", "nerve", "retinal vessels"], "a torso may hold a spleen");
-        assert_eq!(sampler.foreign[1], ["left ventricle", "myocardium", "nerve", "spleen"], "vessels are vessels");
+        assert_eq!(
+            sampler.foreign[0],
+            ["blood vessel", "nerve", "retinal vessels"],
+            "a torso may hold a spleen"
+        );
+        assert_eq!(
+            sampler.foreign[1],
+            ["left ventricle", "myocardium", "nerve", "spleen"],
+            "vessels are vessels"
+        );
     }
 
     #[test]
@@ -319,7 +447,10 @@ mod tests {
             for prompt in asked {
                 match prompt {
                     Asked::Own(prompt) => {
-                        assert_eq!(prompt.canonical, "left ventricle", "the myocardium was not drawn in this item");
+                        assert_eq!(
+                            prompt.canonical, "left ventricle",
+                            "the myocardium was not drawn in this item"
+                        );
                         positive += 1;
                     }
                     Asked::Foreign(name) => {
@@ -329,7 +460,10 @@ mod tests {
                 }
             }
         }
-        assert!(positive >= 200 && absent > 200, "{positive} positive, {absent} absent");
+        assert!(
+            positive >= 200 && absent > 200,
+            "{positive} positive, {absent} absent"
+        );
     }
 
     #[test]
@@ -344,7 +478,10 @@ mod tests {
             assert_eq!((batch.images, batch.rows.len()), (8, 24));
             assert_eq!(batch.pixels.len(), 8 * 3 * 56 * 56);
             for row in &batch.rows {
-                assert_eq!(row.target.present, row.target.semantic.iter().any(|&share| share > 0.0));
+                assert_eq!(
+                    row.target.present,
+                    row.target.semantic.iter().any(|&share| share > 0.0)
+                );
                 assert_eq!(row.target.present, !row.target.boxes.is_empty());
             }
         }

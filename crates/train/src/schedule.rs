@@ -4,7 +4,11 @@ use crate::config::{Decay, ScheduleConfig};
 
 /// Learning rate of `step`, counted from 0.
 pub fn learning_rate(config: &ScheduleConfig, step: usize) -> f32 {
-    let (s, warmup, total) = ((step + 1) as f32, config.warmup_steps as f32, config.steps as f32);
+    let (s, warmup, total) = (
+        (step + 1) as f32,
+        config.warmup_steps as f32,
+        config.steps as f32,
+    );
     if s < warmup {
         return config.learning_rate * s / warmup;
     }

@@ -75,13 +75,25 @@ impl Tokens {
     pub fn tensors(self, device: &Device) -> (Tensor<2, Int>, Tensor<2, Bool>) {
         let shape = [self.ids.len() / self.context.max(1), self.context];
         let ids = Tensor::from_data(TensorData::new(self.ids, shape), device);
-        (ids, Tensor::from_data(TensorData::new(self.valid, shape), device))
+        (
+            ids,
+            Tensor::from_data(TensorData::new(self.valid, shape), device),
+        )
     }
 }
 
 /// Runs the model on a batch: one row of the answer per row of the batch.
-pub fn forward(model: &Sam3, batch: &Batch, tokens: Tokens, side: usize, device: &Device) -> Grounding {
-    let images = Tensor::<4>::from_data(TensorData::new(batch.pixels.clone(), [batch.images, 3, side, side]), device);
+pub fn forward(
+    model: &Sam3,
+    batch: &Batch,
+    tokens: Tokens,
+    side: usize,
+    device: &Device,
+) -> Grounding {
+    let images = Tensor::<4>::from_data(
+        TensorData::new(batch.pixels.clone(), [batch.images, 3, side, side]),
+        device,
+    );
     let (ids, valid) = tokens.tensors(device);
     let of_image: Vec<usize> = batch.rows.iter().map(|row| row.image).collect();
     let features = model.encode_image(images).select(&of_image);
@@ -92,7 +104,12 @@ pub fn forward(model: &Sam3, batch: &Batch, tokens: Tokens, side: usize, device:
 ///
 /// # Errors
 /// Outputs that are not finite.
-pub fn loss(model: &Sam3, answer: &Grounding, rows: &[Row], weights: &LossWeights) -> Result<(Tensor<1>, Terms), TrainError> {
+pub fn loss(
+    model: &Sam3,
+    answer: &Grounding,
+    rows: &[Row],
+    weights: &LossWeights,
+) -> Result<(Tensor<1>, Terms), TrainError> {
     let device = answer.semantic.device();
     let present: Vec<bool> = rows.iter().map(|row| row.target.present).collect();
     let mut terms = Terms::default();
@@ -105,12 +122,24 @@ pub fn loss(model: &Sam3, answer: &Grounding, rows: &[Row], weights: &LossWeight
     if present.contains(&true) {
         let (logits, targets, count) = semantic_pair(answer, rows);
         let losses = mask_losses(logits, targets, SEMANTIC_ALPHA);
-        add(losses.focal / count, weights.semantic_focal, &mut terms.semantic_focal);
-        add(losses.dice / count, weights.semantic_dice, &mut terms.semantic_dice);
+        add(
+            losses.focal / count,
+            weights.semantic_focal,
+            &mut terms.semantic_focal,
+        );
+        add(
+            losses.dice / count,
+            weights.semantic_dice,
+            &mut terms.semantic_dice,
+        );
     }
     let with_queries = weights.classification > 0.0;
     for layer in &answer.layers {
-        add(presence_loss(layer.presence.clone(), &present), weights.presence, &mut terms.presence);
+        add(
+            presence_loss(layer.presence.clone(), &present),
+            weights.presence,
+            &mut terms.presence,
+        );
         if !with_queries {
             continue;
         }
@@ -122,9 +151,19 @@ pub fn loss(model: &Sam3, answer: &Grounding, rows: &[Row], weights: &LossWeight
         }
         let count = matches.len() as f32;
         let [_, queries, _] = layer.boxes.dims();
-        let at: Vec<i32> = matches.iter().map(|m| (m.row * queries + m.query) as i32).collect();
-        let predicted = layer.boxes.clone().reshape([rows.len() * queries, 4]).select(0, indices(&at, &device));
-        let wanted: Vec<f32> = matches.iter().flat_map(|m| rows[m.row].target.boxes[m.object]).collect();
+        let at: Vec<i32> = matches
+            .iter()
+            .map(|m| (m.row * queries + m.query) as i32)
+            .collect();
+        let predicted = layer
+            .boxes
+            .clone()
+            .reshape([rows.len() * queries, 4])
+            .select(0, indices(&at, &device));
+        let wanted: Vec<f32> = matches
+            .iter()
+            .flat_map(|m| rows[m.row].target.boxes[m.object])
+            .collect();
         let wanted = Tensor::<2>::from_data(TensorData::new(wanted, [matches.len(), 4]), &device);
         let boxes = box_losses(predicted, wanted);
         add(boxes.l1 / count, weights.box_l1, &mut terms.box_l1);
@@ -132,9 +171,15 @@ pub fn loss(model: &Sam3, answer: &Grounding, rows: &[Row], weights: &LossWeight
     }
     if with_queries && weights.masks_per_prompt > 0 {
         let matches = match_all(&answer.logits, &answer.boxes, rows)?;
-        if let Some((logits, targets, count)) = instance_pair(model, answer, rows, &matches, weights.masks_per_prompt) {
+        if let Some((logits, targets, count)) =
+            instance_pair(model, answer, rows, &matches, weights.masks_per_prompt)
+        {
             let losses = mask_losses(logits, targets, INSTANCE_ALPHA);
-            add(losses.focal / count, weights.mask_focal, &mut terms.mask_focal);
+            add(
+                losses.focal / count,
+                weights.mask_focal,
+                &mut terms.mask_focal,
+            );
             add(losses.dice / count, weights.mask_dice, &mut terms.mask_dice);
         }
     }
@@ -163,10 +208,20 @@ pub fn gradients(
 fn semantic_pair(answer: &Grounding, rows: &[Row]) -> (Tensor<2>, Tensor<2>, f32) {
     let device = answer.semantic.device();
     let [b, h, w] = answer.semantic.dims();
-    let at: Vec<i32> = (0..rows.len()).filter(|&row| rows[row].target.present).map(|row| row as i32).collect();
-    let targets: Vec<f32> =
-        rows.iter().filter(|row| row.target.present).flat_map(|row| row.target.semantic.iter().copied()).collect();
-    let logits = answer.semantic.clone().reshape([b, h * w]).select(0, indices(&at, &device));
+    let at: Vec<i32> = (0..rows.len())
+        .filter(|&row| rows[row].target.present)
+        .map(|row| row as i32)
+        .collect();
+    let targets: Vec<f32> = rows
+        .iter()
+        .filter(|row| row.target.present)
+        .flat_map(|row| row.target.semantic.iter().copied())
+        .collect();
+    let logits = answer
+        .semantic
+        .clone()
+        .reshape([b, h * w])
+        .select(0, indices(&at, &device));
     let targets = Tensor::from_data(TensorData::new(targets, [at.len(), h * w]), &device);
     (logits, targets, at.len() as f32)
 }
@@ -195,15 +250,26 @@ fn instance_pair(
     if kept.is_empty() {
         return None;
     }
-    let hs = answer.hs.clone().reshape([b * queries, d]).select(0, indices(&picked, &device)).reshape([b, most, d]);
+    let hs = answer
+        .hs
+        .clone()
+        .reshape([b * queries, d])
+        .select(0, indices(&picked, &device))
+        .reshape([b, most, d]);
     let masks = model.masks(&answer.pixels, hs);
     let [_, _, h, w] = masks.dims();
-    let logits = masks.reshape([b * most, h * w]).select(0, indices(&kept, &device));
+    let logits = masks
+        .reshape([b * most, h * w])
+        .select(0, indices(&kept, &device));
     let targets = Tensor::from_data(TensorData::new(targets, [kept.len(), h * w]), &device);
     Some((logits, targets, kept.len() as f32))
 }
 
-fn match_all(logits: &Tensor<2>, boxes: &Tensor<3>, rows: &[Row]) -> Result<Vec<Match>, TrainError> {
+fn match_all(
+    logits: &Tensor<2>,
+    boxes: &Tensor<3>,
+    rows: &[Row],
+) -> Result<Vec<Match>, TrainError> {
     let [_, queries] = logits.dims();
     let logits: Vec<f32> = logits.clone().detach().into_data().iter::<f32>().collect();
     let boxes: Vec<f32> = boxes.clone().detach().into_data().iter::<f32>().collect();
@@ -211,7 +277,12 @@ fn match_all(logits: &Tensor<2>, boxes: &Tensor<3>, rows: &[Row]) -> Result<Vec<
     let mut matches = Vec::new();
     for (row, asked) in rows.iter().enumerate() {
         let range = row * queries..(row + 1) * queries;
-        matches.extend(match_row(row, &logits[range.clone()], &boxes[range], &asked.target.boxes)?);
+        matches.extend(match_row(
+            row,
+            &logits[range.clone()],
+            &boxes[range],
+            &asked.target.boxes,
+        )?);
     }
     Ok(matches)
 }
@@ -221,5 +292,11 @@ fn indices(at: &[i32], device: &Device) -> Tensor<1, Int> {
 }
 
 fn scalar(tensor: &Tensor<1>) -> f32 {
-    tensor.clone().detach().into_data().iter::<f32>().next().unwrap_or(f32::NAN)
+    tensor
+        .clone()
+        .detach()
+        .into_data()
+        .iter::<f32>()
+        .next()
+        .unwrap_or(f32::NAN)
 }

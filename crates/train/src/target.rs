@@ -35,32 +35,59 @@ pub struct Target {
 impl Target {
     /// Nothing to find.
     pub fn absent(grid: usize) -> Self {
-        Self { semantic: vec![0.0; grid * grid], present: false, boxes: vec![], objects: vec![], fine: 0 }
+        Self {
+            semantic: vec![0.0; grid * grid],
+            present: false,
+            boxes: vec![],
+            objects: vec![],
+            fine: 0,
+        }
     }
 
     /// Reads the target of `indices` from a label map (and an instance map) of side `grid * SUBCELLS`.
-    pub fn new(labels: &[u8], instances: Option<&[u16]>, indices: &[u8], rule: Objects, grid: usize) -> Self {
+    pub fn new(
+        labels: &[u8],
+        instances: Option<&[u16]>,
+        indices: &[u8],
+        rule: Objects,
+        grid: usize,
+    ) -> Self {
         let fine = grid * SUBCELLS;
         let inside: Vec<bool> = labels.iter().map(|label| indices.contains(label)).collect();
         if !inside.contains(&true) {
             return Self::absent(grid);
         }
         let ids: Vec<u16> = match (instances, rule) {
-            (Some(map), _) => map.iter().zip(&inside).map(|(&id, &is)| if is { id } else { 0 }).collect(),
+            (Some(map), _) => map
+                .iter()
+                .zip(&inside)
+                .map(|(&id, &is)| if is { id } else { 0 })
+                .collect(),
             (None, Objects::Union) => inside.iter().map(|&is| u16::from(is)).collect(),
-            (None, Objects::Labels) => {
-                labels.iter().zip(&inside).map(|(&label, &is)| if is { u16::from(label) } else { 0 }).collect()
-            }
+            (None, Objects::Labels) => labels
+                .iter()
+                .zip(&inside)
+                .map(|(&label, &is)| if is { u16::from(label) } else { 0 })
+                .collect(),
             (None, Objects::Components) => connected_components(&inside, fine),
         };
         let (objects, boxes) = number_and_box(&ids, fine);
         let semantic = cover(inside.iter().copied(), fine);
-        Self { semantic, present: true, boxes, objects, fine }
+        Self {
+            semantic,
+            present: true,
+            boxes,
+            objects,
+            fine,
+        }
     }
 
     /// The mask of one object on the grid, `[grid * grid]`.
     pub fn object_mask(&self, object: usize) -> Vec<f32> {
-        cover(self.objects.iter().map(|&id| usize::from(id) == object + 1), self.fine)
+        cover(
+            self.objects.iter().map(|&id| usize::from(id) == object + 1),
+            self.fine,
+        )
     }
 }
 
@@ -133,13 +160,20 @@ mod tests {
     #[test]
     fn a_mask_falls_into_objects_by_rule() {
         let count = |rule| Target::new(&labels(), None, &[1, 2], rule, 2).boxes.len();
-        assert_eq!([Objects::Union, Objects::Labels, Objects::Components].map(count), [1, 2, 2]);
+        assert_eq!(
+            [Objects::Union, Objects::Labels, Objects::Components].map(count),
+            [1, 2, 2]
+        );
         let mut ids = vec![0_u16; 64];
         ids[0] = 900;
         ids[1] = 7;
         ids[63] = 5;
         let target = Target::new(&labels(), Some(&ids), &[1], Objects::Union, 2);
-        assert_eq!(target.boxes.len(), 2, "the instance of another label is not part of the prompt");
+        assert_eq!(
+            target.boxes.len(),
+            2,
+            "the instance of another label is not part of the prompt"
+        );
         assert_eq!(target.boxes[1], [0.1875, 0.0625, 0.125, 0.125]);
     }
 

@@ -54,7 +54,11 @@ pub fn validate(
         let set = &datasets[sample.dataset];
         let item = &set.items[sample.item];
         let labels = View::WHOLE.map(&sample.labels, grid * SUBCELLS);
-        let asked: Vec<_> = set.prompts.iter().filter(|p| item.labelling(p) != Labelling::Unknown).collect();
+        let asked: Vec<_> = set
+            .prompts
+            .iter()
+            .filter(|p| item.labelling(p) != Labelling::Unknown)
+            .collect();
         let rows: Vec<Row> = asked
             .iter()
             .map(|prompt| Row {
@@ -66,14 +70,29 @@ pub fn validate(
         if rows.is_empty() {
             continue;
         }
-        let pixels = View::WHOLE.image(&sample.image, side).into_iter().map(|v| v * 2.0 - 1.0).collect();
-        let batch = Batch { pixels, images: 1, rows };
+        let pixels = View::WHOLE
+            .image(&sample.image, side)
+            .into_iter()
+            .map(|v| v * 2.0 - 1.0)
+            .collect();
+        let batch = Batch {
+            pixels,
+            images: 1,
+            rows,
+        };
         let tokens = prompts.batch(batch.rows.iter().map(|row| row.text.as_str()))?;
         let answer = forward(model, &batch, tokens, side, device);
         let presence: Vec<f32> = answer.presence.into_data().iter::<f32>().collect();
         let semantic: Vec<f32> = answer.semantic.into_data().iter::<f32>().collect();
-        for ((row, logits), presence) in batch.rows.iter().zip(semantic.chunks(grid * grid)).zip(presence) {
-            let score = scores.entry(format!("{}/{}", set.name, row.text)).or_default();
+        for ((row, logits), presence) in batch
+            .rows
+            .iter()
+            .zip(semantic.chunks(grid * grid))
+            .zip(presence)
+        {
+            let score = scores
+                .entry(format!("{}/{}", set.name, row.text))
+                .or_default();
             if row.target.present {
                 let dice = dice(logits, &row.target.semantic);
                 score.images += 1;
@@ -101,5 +120,9 @@ fn dice(logits: &[f32], target: &[f32]) -> f32 {
         both += usize::from(found && wanted);
         either += usize::from(found) + usize::from(wanted);
     }
-    if either == 0 { 1.0 } else { 2.0 * both as f32 / either as f32 }
+    if either == 0 {
+        1.0
+    } else {
+        2.0 * both as f32 / either as f32
+    }
 }

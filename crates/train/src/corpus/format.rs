@@ -100,9 +100,17 @@ pub struct Dataset {
 impl Item {
     /// What this item says about `prompt`.
     pub fn labelling(&self, prompt: &Prompt) -> Labelling {
-        if prompt.indices.iter().any(|index| self.unlabelled.contains(index)) {
+        if prompt
+            .indices
+            .iter()
+            .any(|index| self.unlabelled.contains(index))
+        {
             Labelling::Unknown
-        } else if prompt.indices.iter().any(|index| self.labels.contains(index)) {
+        } else if prompt
+            .indices
+            .iter()
+            .any(|index| self.labels.contains(index))
+        {
             Labelling::Positive
         } else {
             Labelling::Absent
@@ -126,7 +134,11 @@ struct IndexEntry {
 ///
 /// # Errors
 /// A name that the index does not list, one of role `external`, and files that cannot be read.
-pub fn load_datasets(root: &Path, tiers: &[String], names: &[String]) -> Result<Vec<Dataset>, TrainError> {
+pub fn load_datasets(
+    root: &Path,
+    tiers: &[String],
+    names: &[String],
+) -> Result<Vec<Dataset>, TrainError> {
     let index: Index = read_json(&root.join("index.json"))?;
     for name in names {
         match index.datasets.iter().find(|entry| &entry.name == name) {
@@ -147,8 +159,14 @@ pub fn load_datasets(root: &Path, tiers: &[String], names: &[String]) -> Result<
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
-    let bytes = std::fs::read(path).map_err(|source| TrainError::Read { path: path.to_owned(), source })?;
-    serde_json::from_slice(&bytes).map_err(|source| TrainError::Json { path: path.to_owned(), source })
+    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    serde_json::from_slice(&bytes).map_err(|source| TrainError::Json {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -169,14 +187,27 @@ mod tests {
     }
 
     fn prompt(indices: &[u8]) -> Prompt {
-        Prompt { canonical: "p".into(), synonyms: vec![], indices: indices.to_vec() }
+        Prompt {
+            canonical: "p".into(),
+            synonyms: vec![],
+            indices: indices.to_vec(),
+        }
     }
 
     #[test]
     fn what_was_not_drawn_is_neither_positive_nor_negative() {
-        assert_eq!(item(&[1], &[2]).labelling(&prompt(&[1])), Labelling::Positive);
-        assert_eq!(item(&[1], &[2]).labelling(&prompt(&[2])), Labelling::Unknown);
-        assert_eq!(item(&[1], &[2]).labelling(&prompt(&[1, 2])), Labelling::Unknown);
+        assert_eq!(
+            item(&[1], &[2]).labelling(&prompt(&[1])),
+            Labelling::Positive
+        );
+        assert_eq!(
+            item(&[1], &[2]).labelling(&prompt(&[2])),
+            Labelling::Unknown
+        );
+        assert_eq!(
+            item(&[1], &[2]).labelling(&prompt(&[1, 2])),
+            Labelling::Unknown
+        );
         assert_eq!(item(&[1], &[]).labelling(&prompt(&[3])), Labelling::Absent);
     }
 
@@ -192,8 +223,17 @@ mod tests {
             std::fs::write(root.join(name).join("dataset.json"), json.to_string()).expect("file");
             serde_json::json!({"name": name, "role": role, "tier": tier})
         };
-        let entries = [write("a", "train", "A"), write("b", "train", "B"), write("c", "train", "C"), write("x", "external", "A")];
-        std::fs::write(root.join("index.json"), serde_json::json!({"datasets": entries}).to_string()).expect("index");
+        let entries = [
+            write("a", "train", "A"),
+            write("b", "train", "B"),
+            write("c", "train", "C"),
+            write("x", "external", "A"),
+        ];
+        std::fs::write(
+            root.join("index.json"),
+            serde_json::json!({"datasets": entries}).to_string(),
+        )
+        .expect("index");
 
         let names = |tiers: &[&str], extra: &[&str]| {
             let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
@@ -203,8 +243,14 @@ mod tests {
         assert_eq!(names(&["A"], &[]).expect("read"), ["a"]);
         assert_eq!(names(&["A"], &["b"]).expect("read"), ["a", "b"]);
         assert_eq!(names(&["A", "B", "C"], &[]).expect("read"), ["a", "b", "c"]);
-        assert!(matches!(names(&["A"], &["x"]), Err(TrainError::ExternalDataset { .. })));
-        assert!(matches!(names(&["A"], &["y"]), Err(TrainError::UnknownDataset { .. })));
+        assert!(matches!(
+            names(&["A"], &["x"]),
+            Err(TrainError::ExternalDataset { .. })
+        ));
+        assert!(matches!(
+            names(&["A"], &["y"]),
+            Err(TrainError::UnknownDataset { .. })
+        ));
         std::fs::remove_dir_all(root).expect("clean up");
     }
 }

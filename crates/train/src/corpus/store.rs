@@ -42,19 +42,36 @@ pub struct Sample {
 ///
 /// # Errors
 /// The first file that is missing, damaged or of an unexpected kind.
-pub fn load_samples(root: &Path, datasets: &[Dataset], split: Split, side: usize) -> Result<Vec<Sample>, TrainError> {
+pub fn load_samples(
+    root: &Path,
+    datasets: &[Dataset],
+    split: Split,
+    side: usize,
+) -> Result<Vec<Sample>, TrainError> {
     let jobs: Vec<(usize, usize)> = datasets
         .iter()
         .enumerate()
-        .flat_map(|(d, set)| set.items.iter().enumerate().map(move |(i, item)| (d, i, item)))
+        .flat_map(|(d, set)| {
+            set.items
+                .iter()
+                .enumerate()
+                .map(move |(i, item)| (d, i, item))
+        })
         .filter(|(_, _, item)| item.split == split)
         .map(|(d, i, _)| (d, i))
         .collect();
     jobs.into_par_iter()
         .map(|(dataset, item)| {
             let set = &datasets[dataset];
-            let (image, labels, instances) = load_item(&root.join(&set.name), &set.items[item], side)?;
-            Ok(Sample { dataset, item, image, labels, instances })
+            let (image, labels, instances) =
+                load_item(&root.join(&set.name), &set.items[item], side)?;
+            Ok(Sample {
+                dataset,
+                item,
+                image,
+                labels,
+                instances,
+            })
         })
         .collect()
 }
@@ -67,16 +84,29 @@ fn load_item(folder: &Path, item: &Item, side: usize) -> Result<Rasters, TrainEr
     let gray = matches!(image, DynamicImage::ImageLuma8(_));
     let small = image.resize_exact(size, size, FilterType::Triangle);
     let image = if gray {
-        Raster { side, channels: 1, values: small.into_luma8().into_raw() }
+        Raster {
+            side,
+            channels: 1,
+            values: small.into_luma8().into_raw(),
+        }
     } else {
-        Raster { side, channels: 3, values: small.into_rgb8().into_raw() }
+        Raster {
+            side,
+            channels: 3,
+            values: small.into_rgb8().into_raw(),
+        }
     };
 
     let path = folder.join(&item.mask);
     let DynamicImage::ImageLuma8(mask) = decode(&path)? else {
         return Err(TrainError::MaskKind { path });
     };
-    let labels = nearest(mask.as_raw(), mask.width() as usize, mask.height() as usize, side);
+    let labels = nearest(
+        mask.as_raw(),
+        mask.width() as usize,
+        mask.height() as usize,
+        side,
+    );
 
     let instances = match &item.instances {
         None => None,
@@ -85,7 +115,12 @@ fn load_item(folder: &Path, item: &Item, side: usize) -> Result<Rasters, TrainEr
             let DynamicImage::ImageLuma16(map) = decode(&path)? else {
                 return Err(TrainError::MaskKind { path });
             };
-            Some(nearest(map.as_raw(), map.width() as usize, map.height() as usize, side))
+            Some(nearest(
+                map.as_raw(),
+                map.width() as usize,
+                map.height() as usize,
+                side,
+            ))
         }
     };
     Ok((image, labels, instances))
@@ -93,9 +128,15 @@ fn load_item(folder: &Path, item: &Item, side: usize) -> Result<Rasters, TrainEr
 
 fn decode(path: &Path) -> Result<DynamicImage, TrainError> {
     ImageReader::open(path)
-        .map_err(|source| TrainError::Read { path: path.to_owned(), source })?
+        .map_err(|source| TrainError::Read {
+            path: path.to_owned(),
+            source,
+        })?
         .decode()
-        .map_err(|source| TrainError::Decode { path: path.to_owned(), source })
+        .map_err(|source| TrainError::Decode {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// The pixel under the centre of each target pixel: labels must not be blended.
@@ -105,7 +146,11 @@ fn nearest<T: Copy>(values: &[T], width: usize, height: usize, side: usize) -> R
         .flat_map(|y| (0..side).map(move |x| (x, y)))
         .map(|(x, y)| values[at(y, height) * width + at(x, width)])
         .collect();
-    Raster { side, channels: 1, values }
+    Raster {
+        side,
+        channels: 1,
+        values,
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +162,9 @@ mod tests {
         let map = nearest(&[1_u8, 2, 3, 4, 5, 6], 3, 2, 6);
         assert_eq!(map.values[..6], [1, 1, 2, 2, 3, 3]);
         assert_eq!(map.values[30..], [4, 4, 5, 5, 6, 6]);
-        assert_eq!(nearest(&[1_u8, 2, 3, 4, 5, 6], 6, 1, 2).values, [2, 5, 2, 5]);
+        assert_eq!(
+            nearest(&[1_u8, 2, 3, 4, 5, 6], 6, 1, 2).values,
+            [2, 5, 2, 5]
+        );
     }
 }

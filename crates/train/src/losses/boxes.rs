@@ -22,26 +22,40 @@ pub fn box_losses(predicted: Tensor<2>, target: Tensor<2>) -> BoxLosses {
     let area = |x0: &Tensor<2>, y0: &Tensor<2>, x1: &Tensor<2>, y1: &Tensor<2>| {
         (x1.clone() - x0.clone()) * (y1.clone() - y0.clone())
     };
-    let width = (ax1.clone().min_pair(bx1.clone()) - ax0.clone().max_pair(bx0.clone())).clamp_min(0.0);
-    let height = (ay1.clone().min_pair(by1.clone()) - ay0.clone().max_pair(by0.clone())).clamp_min(0.0);
+    let width =
+        (ax1.clone().min_pair(bx1.clone()) - ax0.clone().max_pair(bx0.clone())).clamp_min(0.0);
+    let height =
+        (ay1.clone().min_pair(by1.clone()) - ay0.clone().max_pair(by0.clone())).clamp_min(0.0);
     let intersection = width * height;
     let union = area(&ax0, &ay0, &ax1, &ay1) + area(&bx0, &by0, &bx1, &by1) - intersection.clone();
     let hull = (ax1.max_pair(bx1) - ax0.min_pair(bx0)) * (ay1.max_pair(by1) - ay0.min_pair(by0));
     let iou = intersection / (union.clone() + EPS);
     let giou = iou - (hull.clone() - union) / (hull + EPS);
-    BoxLosses { l1, giou: (-giou + 1.0).sum() }
+    BoxLosses {
+        l1,
+        giou: (-giou + 1.0).sum(),
+    }
 }
 
 fn corners(boxes: Tensor<2>) -> [Tensor<2>; 4] {
     let column = |i: usize| boxes.clone().narrow(1, i, 1);
     let (cx, cy, half_w, half_h) = (column(0), column(1), column(2) * 0.5, column(3) * 0.5);
-    [cx.clone() - half_w.clone(), cy.clone() - half_h.clone(), cx + half_w, cy + half_h]
+    [
+        cx.clone() - half_w.clone(),
+        cy.clone() - half_h.clone(),
+        cx + half_w,
+        cy + half_h,
+    ]
 }
 
 /// Intersection over union of two cxcywh boxes, on the host.
 pub fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
     let (intersection, union, _) = overlap(a, b);
-    if union > 0.0 { intersection / union } else { 0.0 }
+    if union > 0.0 {
+        intersection / union
+    } else {
+        0.0
+    }
 }
 
 /// Generalised IoU of two cxcywh boxes, on the host; -1..1.
@@ -58,5 +72,9 @@ fn overlap(a: [f32; 4], b: [f32; 4]) -> (f32, f32, f32) {
     };
     let ((w, hull_w), (h, hull_h)) = (span(0), span(1));
     let intersection = w * h;
-    (intersection, a[2] * a[3] + b[2] * b[3] - intersection, hull_w * hull_h)
+    (
+        intersection,
+        a[2] * a[3] + b[2] * b[3] - intersection,
+        hull_w * hull_h,
+    )
 }

@@ -23,15 +23,27 @@ pub struct Match {
 
 /// Matched queries learn `max(0.01, p^α IoU^(1-α))`, the others 0 with weight `p^2`; rows without an object do not
 /// count but are part of the mean. `logits` `[rows, queries]`, `has_objects` one per row; scalar.
-pub fn classification_loss(logits: Tensor<2>, matches: &[Match], has_objects: &[bool]) -> Tensor<1> {
+pub fn classification_loss(
+    logits: Tensor<2>,
+    matches: &[Match],
+    has_objects: &[bool],
+) -> Tensor<1> {
     let [rows, queries] = logits.dims();
     let device = logits.device();
-    let host: Vec<f32> = logits.clone().detach().into_data().convert::<f32>().into_vec().unwrap_or_default();
+    let host: Vec<f32> = logits
+        .clone()
+        .detach()
+        .into_data()
+        .convert::<f32>()
+        .into_vec()
+        .unwrap_or_default();
 
     let mut target = vec![0.0; rows * queries];
     let mut positive = vec![0.0; rows * queries];
-    let mut negative: Vec<f32> =
-        has_objects.iter().flat_map(|&has| std::iter::repeat_n(if has { 1.0 } else { 0.0 }, queries)).collect();
+    let mut negative: Vec<f32> = has_objects
+        .iter()
+        .flat_map(|&has| std::iter::repeat_n(if has { 1.0 } else { 0.0 }, queries))
+        .collect();
     for found in matches {
         let at = found.row * queries + found.query;
         let p = 1.0 / (1.0 + (-host[at]).exp());
@@ -39,10 +51,15 @@ pub fn classification_loss(logits: Tensor<2>, matches: &[Match], has_objects: &[
         positive[at] = POSITIVE_WEIGHT;
         negative[at] = 0.0;
     }
-    let tensor = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [rows, queries]), &device);
+    let tensor = |values: Vec<f32>| {
+        Tensor::<2>::from_data(TensorData::new(values, [rows, queries]), &device)
+    };
 
     let p = activation::sigmoid(logits.clone());
     let on = binary_cross_entropy(logits.clone(), tensor(target)) * tensor(positive);
-    let off = binary_cross_entropy(logits.clone(), logits.zeros_like()) * p.clone() * p * tensor(negative);
+    let off = binary_cross_entropy(logits.clone(), logits.zeros_like())
+        * p.clone()
+        * p
+        * tensor(negative);
     (on + off).mean()
 }

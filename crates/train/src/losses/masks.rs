@@ -18,7 +18,9 @@ pub struct MaskLosses {
 /// Scores `logits` against `targets` (0..1), both `[masks, cells]` with at least one mask.
 pub fn mask_losses(logits: Tensor<2>, targets: Tensor<2>, alpha: f32) -> MaskLosses {
     MaskLosses {
-        focal: focal(logits.clone(), targets.clone(), alpha).mean_dim(1).sum(),
+        focal: focal(logits.clone(), targets.clone(), alpha)
+            .mean_dim(1)
+            .sum(),
         dice: dice(logits, targets).sum(),
     }
 }
