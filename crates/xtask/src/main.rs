@@ -4,6 +4,7 @@
 //! `check` is the quick part of `test`. Each installs what it needs and skips what is already there.
 
 mod adapter;
+mod clones;
 mod counts;
 mod fingerprint;
 mod licences;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
 /// Whether the chore succeeded; an error is one that kept it from running at all.
 fn run(chore: Chore) -> Result<bool> {
     let workspace = Workspace::find()?;
+    clones::claim(&workspace)?;
     match chore {
         Chore::Serve {
             port,

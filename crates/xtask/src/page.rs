@@ -10,7 +10,7 @@ use crate::process::{run, say};
 use crate::workspace::Workspace;
 
 /// Everything the page is made of. Crates that only native programs use are not in it.
-const INPUTS: [&str; 14] = [
+const INPUTS: [&str; 13] = [
     ".cargo",
     "Cargo.lock",
     "Cargo.toml",
@@ -20,7 +20,6 @@ const INPUTS: [&str; 14] = [
     "crates/model",
     "crates/weights",
     "crates/web",
-    "index.html",
     "public",
     "rust-toolchain.toml",
     "trunk.toml",

@@ -18,12 +18,17 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Finds the repository this program was built from.
+    /// Finds the repository: that of the `cargo run` that started us, else the one we are in.
     pub fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        // Read when we run: the program may have been compiled in another clone that shares the build folder.
+        let start = match env::var_os("CARGO_MANIFEST_DIR") {
+            Some(dir) => PathBuf::from(dir),
+            None => env::current_dir()?,
+        };
+        let root = start
             .ancestors()
-            .nth(2)
-            .context("crates/xtask is not two folders below the root")?
+            .find(|dir| dir.join("crates/xtask/Cargo.toml").is_file())
+            .context("not inside the repository")?
             .to_path_buf();
         let base = env::var_os("XDG_CACHE_HOME")
             .filter(|value| !value.is_empty())
