@@ -3,7 +3,11 @@
 /**
  * From the page to the worker. Every request has an id of the page's choosing.
  */
-export type Request = { "kind": "start", id: number, backend: BackendChoice, } | { "kind": "load-model", id: number, files: Array<string>, } | { "kind": "open", id: number, } | { "kind": "frame", id: number, frame: number, } | { "kind": "segment", id: number, prompts: string, frame: number, window: WindowLevel | null, rule: MaskRule, 
+export type Request = { "kind": "start", id: number, backend: BackendChoice, } | { "kind": "load-model", id: number, files: Array<string>, } | { "kind": "open", id: number, } | { "kind": "frame", id: number, frame: number, } | { "kind": "segment", id: number, 
+/**
+ * As typed, separated by commas.
+ */
+prompts: string, frame: number, window: WindowLevel | null, rule: MaskRule, 
 /**
  * Probability in 0..1 from which an instance is kept; the model's own when absent.
  */
@@ -63,7 +67,11 @@ spacingMm: [number, number] | null,
 /**
  * The window to show a grey picture with at first.
  */
-window: WindowLevel | null, /** */ inverted: boolean, };
+window: WindowLevel | null, 
+/**
+ * Small values are white (MONOCHROME1).
+ */
+inverted: boolean, };
 
 /**
  * The loaded model.

@@ -6,7 +6,8 @@ use medsam3_imaging::{ImagingError, Picture, PictureKind};
 
 use crate::failure::prompt_cut;
 use crate::protocol::{
-    Failure, InstanceAnswer, MaskRule, ModelInfo, PictureInfo, PixelKind, PromptAnswer, Stage, WindowLevel,
+    Failure, InstanceAnswer, MaskRule, ModelInfo, PictureInfo, PixelKind, PromptAnswer, Stage,
+    WindowLevel,
 };
 
 /// An imaging error as the page gets it.
@@ -40,9 +41,10 @@ pub fn picture_info(picture: &Picture) -> PictureInfo {
         format: picture.format().to_owned(),
         modality: picture.modality().map(str::to_owned),
         spacing_mm: picture.pixel_spacing_mm(),
-        window: picture
-            .default_window()
-            .map(|window| WindowLevel { center: window.center, width: window.width }),
+        window: picture.default_window().map(|window| WindowLevel {
+            center: window.center,
+            width: window.width,
+        }),
         inverted: picture.inverted(),
     }
 }
@@ -55,7 +57,11 @@ pub fn model_info(segmenter: &Segmenter) -> ModelInfo {
         precision: manifest.precision.name().to_owned(),
         licence: manifest.licence.clone(),
         image_side: segmenter.config().image_side as u32,
-        prompts: manifest.prompts.iter().map(|entry| entry.canonical.clone()).collect(),
+        prompts: manifest
+            .prompts
+            .iter()
+            .map(|entry| entry.canonical.clone())
+            .collect(),
     }
 }
 
@@ -98,7 +104,12 @@ pub fn rule(rule: MaskRule) -> Option<EngineRule> {
 }
 
 /// A prompt's result without its mask, which travels as a buffer.
-pub fn prompt_answer(index: usize, result: &PromptResult, spacing_mm: Option<[f64; 2]>, context: usize) -> PromptAnswer {
+pub fn prompt_answer(
+    index: usize,
+    result: &PromptResult,
+    spacing_mm: Option<[f64; 2]>,
+    context: usize,
+) -> PromptAnswer {
     let instances = result.instances.iter().map(|instance| InstanceAnswer {
         score: instance.score,
         box_px: instance.box_px,
@@ -107,7 +118,9 @@ pub fn prompt_answer(index: usize, result: &PromptResult, spacing_mm: Option<[f6
     PromptAnswer {
         index: index as u32,
         prompt: result.prompt.clone(),
-        cut: result.truncated.then(|| prompt_cut(&result.prompt, context)),
+        cut: result
+            .truncated
+            .then(|| prompt_cut(&result.prompt, context)),
         presence: result.presence,
         instances: instances.collect(),
         best_score: result.best_score,

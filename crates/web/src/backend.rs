@@ -41,7 +41,9 @@ impl GpuWatch {
             });
         }));
         let watch = self.clone();
-        setup.device.set_device_lost_callback(move |_, _| watch.report(failure::gpu_lost()));
+        setup
+            .device
+            .set_device_lost_callback(move |_, _| watch.report(failure::gpu_lost()));
     }
 }
 
@@ -81,7 +83,9 @@ pub async fn choose(choice: BackendChoice) -> Chosen {
                 why_cpu: None,
             }
         }
-        Err(_) => cpu(Some(failure::no_webgpu("The graphics processor could not be opened"))),
+        Err(_) => cpu(Some(failure::no_webgpu(
+            "The graphics processor could not be opened",
+        ))),
     }
 }
 
@@ -95,9 +99,16 @@ async fn adapter() -> Result<(), &'static str> {
     };
     let gpu = get(&get(&js_sys::global(), "navigator"), "gpu");
     let request = get(&gpu, "requestAdapter").dyn_into::<Function>();
-    let Ok(request) = request else { return Err(NO_API) };
-    let promise = request.call0(&gpu).ok().and_then(|value| value.dyn_into::<Promise>().ok());
-    let Some(promise) = promise else { return Err(NO_API) };
+    let Ok(request) = request else {
+        return Err(NO_API);
+    };
+    let promise = request
+        .call0(&gpu)
+        .ok()
+        .and_then(|value| value.dyn_into::<Promise>().ok());
+    let Some(promise) = promise else {
+        return Err(NO_API);
+    };
     match JsFuture::from(promise).await {
         Ok(adapter) if !adapter.is_null() && !adapter.is_undefined() => Ok(()),
         _ => Err(NO_ADAPTER),

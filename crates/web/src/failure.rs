@@ -16,14 +16,20 @@ pub fn prompt_cut(prompt: &str, tokens: usize) -> Failure {
     let start: String = prompt.chars().take(40).collect();
     failure(
         "PROMPT-CUT",
-        format!("The prompt \"{start}...\" was cut: the model reads {tokens} tokens, about as many words."),
+        format!(
+            "The prompt \"{start}...\" was cut: the model reads {tokens} tokens, about as many words."
+        ),
         "Use a shorter prompt, such as the name of one structure.",
     )
 }
 
 /// A request that needs a picture came before one was opened.
 pub fn no_picture() -> Failure {
-    failure("PICTURE-NONE", "No picture is open.", "Open an image or choose a sample case.")
+    failure(
+        "PICTURE-NONE",
+        "No picture is open.",
+        "Open an image or choose a sample case.",
+    )
 }
 
 /// A request that needs the model came before it was loaded, or while it is at work.

@@ -44,8 +44,15 @@ impl Host {
             return self.jobs.cancel(target);
         }
         let id = request.id();
-        let buffers: Vec<Uint8Array> = buffers.iter().filter_map(|value| as_bytes(&value)).collect();
-        match self.jobs.run(id, self.session.answer(request, buffers)).await {
+        let buffers: Vec<Uint8Array> = buffers
+            .iter()
+            .filter_map(|value| as_bytes(&value))
+            .collect();
+        match self
+            .jobs
+            .run(id, self.session.answer(request, buffers))
+            .await
+        {
             None => self.out.send(&Response::Cancelled { id }),
             Some(Err(error)) => self.out.fail(id, error),
             Some(Ok(())) => {}

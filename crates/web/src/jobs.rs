@@ -39,7 +39,9 @@ impl Jobs {
 pub async fn breathe() {
     let global = js_sys::global();
     let timer = Reflect::get(&global, &JsValue::from_str("setTimeout")).ok();
-    let Some(timer) = timer.and_then(|timer| timer.dyn_into::<Function>().ok()) else { return };
+    let Some(timer) = timer.and_then(|timer| timer.dyn_into::<Function>().ok()) else {
+        return;
+    };
     let promise = Promise::new(&mut |resolve, _| {
         let _ = timer.call2(&global, &resolve, &JsValue::from_f64(0.0));
     });

@@ -5,9 +5,16 @@
 
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
 
+// Its fields say in their names what they are; units and shapes that they cannot say are documented.
+#[allow(missing_docs)]
 pub mod protocol;
 
 #[cfg(target_arch = "wasm32")]

@@ -28,15 +28,24 @@ impl Outbox {
     pub fn send_with(&self, response: &Response, buffers: &[&[u8]]) {
         // JSON's `null` for what is absent, as the generated TypeScript says.
         let serializer = Serializer::json_compatible();
-        let Ok(message) = response.serialize(&serializer) else { return };
-        let copies: Array = buffers.iter().map(|bytes| JsValue::from(Uint8Array::from(*bytes))).collect();
+        let Ok(message) = response.serialize(&serializer) else {
+            return;
+        };
+        let copies: Array = buffers
+            .iter()
+            .map(|bytes| JsValue::from(Uint8Array::from(*bytes)))
+            .collect();
         // Posting fails only when the worker is being ended: nobody is left to tell.
         let _ = self.post.call2(&JsValue::NULL, &message, &copies);
     }
 
     /// Sends progress.
     pub fn progress(&self, id: u32, stage: Stage, fraction: Option<f32>) {
-        self.send(&Response::Progress { id, stage, fraction });
+        self.send(&Response::Progress {
+            id,
+            stage,
+            fraction,
+        });
     }
 
     /// Sends a failure.

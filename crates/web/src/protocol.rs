@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 /// From the page to the worker. Every request has an id of the page's choosing.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Request {
     /// Chooses the back end. The compiled module travels beside it. Answered by `started`.
     Start { id: u32, backend: BackendChoice },
@@ -40,19 +44,36 @@ pub enum Request {
 /// From the worker to the page. `id` is that of the request it belongs to; 0 when to none.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
 pub enum Response {
     /// Long work goes on. `fraction` is 0..1 of the whole request, absent where unknown.
-    Progress { id: u32, stage: Stage, fraction: Option<f32> },
+    Progress {
+        id: u32,
+        stage: Stage,
+        fraction: Option<f32>,
+    },
     /// The back end is ready. `why_cpu` is set when WebGPU was wanted and could not be had.
-    Started { id: u32, backend: Backend, why_cpu: Option<Failure> },
+    Started {
+        id: u32,
+        backend: Backend,
+        why_cpu: Option<Failure>,
+    },
     /// A model is ready.
     ModelLoaded { id: u32, model: ModelInfo },
     /// A picture is open.
     Opened { id: u32, picture: PictureInfo },
     /// Pixels of one frame. Buffers: one; `kind` of the picture says what is in it: `gray`, a
     /// little-endian f32 per pixel (modality values); `rgb`, three bytes per pixel.
-    Frame { id: u32, frame: u32, minimum: f32, maximum: f32 },
+    Frame {
+        id: u32,
+        frame: u32,
+        minimum: f32,
+        maximum: f32,
+    },
     /// One prompt is answered. Buffers: one, the mask: a byte, 0 or 1, per pixel of the picture.
     Prompt { id: u32, result: PromptAnswer },
     /// All prompts of a `segment` request are answered.
@@ -270,7 +291,8 @@ mod tests {
     /// The page compiles against a committed file; this writes it anew and fails when it was stale.
     #[test]
     fn typescript_is_up_to_date() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/src/protocol.ts");
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/src/protocol.ts");
         let wanted = typescript();
         let found = std::fs::read_to_string(&path).unwrap_or_default();
         if found != wanted {
@@ -285,8 +307,16 @@ mod tests {
             "window":{"center":40,"width":400},"rule":"model","threshold":null}"#;
         let request: Request = serde_json::from_str(text).unwrap();
         assert_eq!(request.id(), 7);
-        let Request::Segment { window, rule, .. } = request else { panic!("not a segment request") };
-        assert_eq!(window, Some(WindowLevel { center: 40.0, width: 400.0 }));
+        let Request::Segment { window, rule, .. } = request else {
+            panic!("not a segment request")
+        };
+        assert_eq!(
+            window,
+            Some(WindowLevel {
+                center: 40.0,
+                width: 400.0
+            })
+        );
         assert_eq!(rule, MaskRule::Model);
     }
 

@@ -15,7 +15,9 @@ use crate::backend::{self, GpuWatch};
 use crate::failure;
 use crate::jobs::breathe;
 use crate::outbox::Outbox;
-use crate::protocol::{BackendChoice, Failure, MaskRule, Request, Response, Seconds, Stage, WindowLevel};
+use crate::protocol::{
+    BackendChoice, Failure, MaskRule, Request, Response, Seconds, Stage, WindowLevel,
+};
 use crate::source::PageSource;
 
 /// State of the worker. Nothing is borrowed across an await: requests interleave.
@@ -98,8 +100,21 @@ impl Session {
             Request::LoadModel { id, files } => self.load_model(id, files, buffers).await,
             Request::Open { id } => self.open(id, &buffers).await,
             Request::Frame { id, frame } => self.frame(id, frame),
-            Request::Segment { id, prompts, frame, window, rule, threshold } => {
-                let ask = Ask { prompts, frame, window, rule, threshold };
+            Request::Segment {
+                id,
+                prompts,
+                frame,
+                window,
+                rule,
+                threshold,
+            } => {
+                let ask = Ask {
+                    prompts,
+                    frame,
+                    window,
+                    rule,
+                    threshold,
+                };
                 self.segment(id, ask).await
             }
             Request::Cancel { .. } => Ok(()),
@@ -109,20 +124,47 @@ impl Session {
     async fn start(&self, id: u32, choice: BackendChoice) -> Result<(), Failure> {
         self.out.progress(id, Stage::Device, None);
         let chosen = backend::choose(choice).await;
-        self.processor.replace(Some(Processor { device: chosen.device, watch: chosen.watch }));
-        self.out.send(&Response::Started { id, backend: chosen.backend, why_cpu: chosen.why_cpu });
+        self.processor.replace(Some(Processor {
+            device: chosen.device,
+            watch: chosen.watch,
+        }));
+        self.out.send(&Response::Started {
+            id,
+            backend: chosen.backend,
+            why_cpu: chosen.why_cpu,
+        });
         Ok(())
     }
 
-    async fn load_model(&self, id: u32, files: Vec<String>, buffers: Vec<Uint8Array>) -> Result<(), Failure> {
-        let device = self.processor.borrow().as_ref().map(|processor| processor.device.clone());
+    async fn load_model(
+        &self,
+        id: u32,
+        files: Vec<String>,
+        buffers: Vec<Uint8Array>,
+    ) -> Result<(), Failure> {
+        let device = self
+            .processor
+            .borrow()
+            .as_ref()
+            .map(|processor| processor.device.clone());
         let device = device.ok_or_else(failure::no_model)?;
-        self.working.set(Working { id, ..Working::default() });
+        self.working.set(Working {
+            id,
+            ..Working::default()
+        });
         let (out, working) = (self.out.clone(), self.working.clone());
         let control = Control::new()
             .on_progress(move |progress| {
-                let Working { id, prompt, prompts } = working.get();
-                out.progress(id, stage(progress.stage), Some(fraction(progress, prompt, prompts)));
+                let Working {
+                    id,
+                    prompt,
+                    prompts,
+                } = working.get();
+                out.progress(
+                    id,
+                    stage(progress.stage),
+                    Some(fraction(progress, prompt, prompts)),
+                );
             })
             .with_pause(|| Box::pin(breathe()));
         let source = PageSource::new(files, buffers);
@@ -151,8 +193,17 @@ impl Session {
     fn frame(&self, id: u32, frame: u32) -> Result<(), Failure> {
         let picture = self.picture.borrow();
         let picture = picture.as_ref().ok_or_else(failure::no_picture)?;
-        let (minimum, maximum, bytes) = pixels(picture, frame as usize).map_err(|e| imaging_failure(&e))?;
-        self.out.send_with(&Response::Frame { id, frame, minimum, maximum }, &[&bytes]);
+        let (minimum, maximum, bytes) =
+            pixels(picture, frame as usize).map_err(|e| imaging_failure(&e))?;
+        self.out.send_with(
+            &Response::Frame {
+                id,
+                frame,
+                minimum,
+                maximum,
+            },
+            &[&bytes],
+        );
         Ok(())
     }
 
@@ -162,19 +213,34 @@ impl Session {
             return Err(engine_failure(&EngineError::PromptEmpty));
         }
         self.gpu_is_well()?;
-        let mut taken = Taken { slot: &self.segmenter, segmenter: self.segmenter.take() };
+        let mut taken = Taken {
+            slot: &self.segmenter,
+            segmenter: self.segmenter.take(),
+        };
         let segmenter = taken.segmenter.as_mut().ok_or_else(failure::no_model)?;
-        self.working.set(Working { id, prompt: 0, prompts: prompts.len() });
+        self.working.set(Working {
+            id,
+            prompt: 0,
+            prompts: prompts.len(),
+        });
         let mut seconds = Seconds::default();
         let fresh = self.embed(segmenter, &ask).await?;
-        let spacing = self.picture.borrow().as_ref().and_then(Picture::pixel_spacing_mm);
+        let spacing = self
+            .picture
+            .borrow()
+            .as_ref()
+            .and_then(Picture::pixel_spacing_mm);
         let options = PromptOptions {
             threshold: ask.threshold,
             mask_rule: rule(ask.rule),
             ..PromptOptions::default()
         };
         for (index, prompt) in prompts.iter().enumerate() {
-            self.working.set(Working { id, prompt: index, prompts: prompts.len() });
+            self.working.set(Working {
+                id,
+                prompt: index,
+                prompts: prompts.len(),
+            });
             let result = segmenter.prompt(prompt, options).await;
             // What the GPU reported explains a failure better than its consequence does.
             self.gpu_is_well()?;
@@ -182,7 +248,10 @@ impl Session {
             seconds.image = if fresh { result.seconds.image } else { 0.0 };
             seconds.prompts += result.seconds.text + result.seconds.prompt + result.seconds.masks;
             let answer = prompt_answer(index, &result, spacing, segmenter.config().text.context);
-            self.out.send_with(&Response::Prompt { id, result: answer }, &[&result.mask.bits]);
+            self.out.send_with(
+                &Response::Prompt { id, result: answer },
+                &[&result.mask.bits],
+            );
         }
         self.out.send(&Response::Segmented { id, seconds });
         Ok(())
@@ -190,15 +259,24 @@ impl Session {
 
     /// Makes the segmenter hold the embedding of what is asked about; says whether it had to compute it.
     async fn embed(&self, segmenter: &mut Segmenter, ask: &Ask) -> Result<bool, Failure> {
-        let view = View { picture: self.opened.get(), frame: ask.frame, window: ask.window };
+        let view = View {
+            picture: self.opened.get(),
+            frame: ask.frame,
+            window: ask.window,
+        };
         let image = {
             let picture = self.picture.borrow();
             let picture = picture.as_ref().ok_or_else(failure::no_picture)?;
             if self.embedded.get() == Some(view) {
                 return Ok(false);
             }
-            let window = ask.window.map(|w| Window { center: w.center, width: w.width });
-            picture.render(ask.frame as usize, window).map_err(|e| imaging_failure(&e))?
+            let window = ask.window.map(|w| Window {
+                center: w.center,
+                width: w.width,
+            });
+            picture
+                .render(ask.frame as usize, window)
+                .map_err(|e| imaging_failure(&e))?
         };
         self.embedded.set(None);
         let opened = segmenter.open(&image).await;
@@ -209,7 +287,11 @@ impl Session {
     }
 
     fn gpu_is_well(&self) -> Result<(), Failure> {
-        let fault = self.processor.borrow().as_ref().and_then(|processor| processor.watch.fault());
+        let fault = self
+            .processor
+            .borrow()
+            .as_ref()
+            .and_then(|processor| processor.watch.fault());
         fault.map_or(Ok(()), Err)
     }
 }
@@ -221,7 +303,14 @@ fn pixels(picture: &Picture, frame: usize) -> Result<(f32, f32, Vec<u8>), Imagin
         PictureKind::Gray => {
             let values = picture.gray_values(frame)?;
             let (minimum, maximum) = picture.value_range(frame).unwrap_or((0.0, 1.0));
-            Ok((minimum, maximum, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+            Ok((
+                minimum,
+                maximum,
+                values
+                    .iter()
+                    .flat_map(|value| value.to_le_bytes())
+                    .collect(),
+            ))
         }
     }
 }

@@ -14,7 +14,9 @@ pub struct PageSource {
 impl PageSource {
     /// Pairs names with buffers.
     pub fn new(names: Vec<String>, buffers: Vec<Uint8Array>) -> Self {
-        Self { files: names.into_iter().zip(buffers).collect() }
+        Self {
+            files: names.into_iter().zip(buffers).collect(),
+        }
     }
 
     fn file(&self, name: &str) -> Result<&Uint8Array, WeightsError> {
