@@ -1,0 +1,40 @@
+//! Open an image, ask for what is in it: the one surface that the page, the command line and the evaluation call.
+//! Joins imaging (pixels), weights (a model folder) and model (tensors); the work per image is done once and kept.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod clean;
+mod control;
+mod error;
+mod load;
+mod prompts;
+mod readback;
+mod segmenter;
+mod selection;
+mod tokenizer;
+
+pub use clean::clean;
+pub use control::{CancelToken, Control, Progress, Stage};
+pub use error::EngineError;
+pub use load::{LoadOptions, load_model};
+pub use medsam3_imaging as imaging;
+pub use medsam3_model as model;
+pub use medsam3_weights as weights;
+pub use prompts::split_prompts;
+pub use segmenter::{Instance, PromptOptions, PromptResult, Seconds, Segmenter, Work};
+pub use selection::{DEFAULT_MASK_THRESHOLD, DEFAULT_THRESHOLD, Thresholds};
+pub use tokenizer::{Tokenizer, Tokens};
