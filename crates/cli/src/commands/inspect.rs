@@ -1,0 +1,144 @@
+//! `medsam3 inspect`: what a model folder holds, with every hash verified and every tensor held against the model.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use medsam3_model::burn::tensor::Device;
+use medsam3_model::{Sam3Config, parameters};
+use medsam3_weights::{DirectorySource, Manifest, Reader};
+use serde::Serialize;
+
+use crate::model_folder;
+
+/// Shows what a model folder holds and verifies it.
+///
+/// Every file's SHA-256 is verified, and every tensor's name and shape is compared with the model of the configuration.
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  medsam3 inspect weights/default
+  medsam3 inspect weights/default --json | jq .parameters")]
+pub struct Arguments {
+    /// The model folder; by default the model that comes with the program
+    folder: Option<PathBuf>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Inspection<'a> {
+    name: &'a str,
+    precision: &'static str,
+    licence: &'a str,
+    provenance: &'a medsam3_weights::Provenance,
+    config: &'a serde_json::Value,
+    mask_rule: medsam3_weights::MaskRule,
+    /// Parameters by module.
+    parameters: BTreeMap<&'static str, usize>,
+    parameters_total: usize,
+    /// Bytes by file.
+    files: BTreeMap<&'a str, u64>,
+    bytes_total: u64,
+    prompts: usize,
+    /// All files have the manifest's SHA-256 and all tensors fit the model; otherwise the command fails.
+    verified: bool,
+}
+
+/// The modules of the model, by the beginning of their tensors' names.
+const MODULES: [(&str, &str); 8] = [
+    ("detector.backbone.vision_backbone.trunk.", "trunk"),
+    ("detector.backbone.vision_backbone.convs.", "neck"),
+    ("detector.backbone.language_backbone.", "text encoder"),
+    ("detector.geometry_encoder.", "geometry encoder"),
+    ("detector.transformer.encoder.", "DETR encoder"),
+    ("detector.transformer.decoder.", "DETR decoder"),
+    ("detector.dot_prod_scoring.", "scoring"),
+    ("detector.segmentation_head.", "mask head"),
+];
+
+fn module_of(tensor: &str) -> &'static str {
+    let module = MODULES.iter().find(|(start, _)| tensor.starts_with(start));
+    module.map_or("not used", |(_, module)| module)
+}
+
+/// Verifies and prints.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let folder = model_folder::find(arguments.folder.as_deref())?;
+    let mut reader = pollster::block_on(Reader::open(DirectorySource::new(folder)))?;
+    let config: Sam3Config = serde_json::from_value(reader.manifest().config.clone())
+        .context("reading the configuration")?;
+    config.validate()?;
+    let expected = parameters::parameters(&config.init(&Device::flex()));
+    reader.check_tensors(
+        expected
+            .iter()
+            .map(|info| (info.name.as_str(), info.shape.as_slice())),
+        parameters::is_unused,
+    )?;
+    pollster::block_on(reader.verify(|_, _| ()))?;
+    let inspection = inspect(reader.manifest());
+    if arguments.json {
+        println!("{}", serde_json::to_string(&inspection)?);
+    } else {
+        print(&inspection)?;
+    }
+    Ok(())
+}
+
+fn inspect(manifest: &Manifest) -> Inspection<'_> {
+    let mut parameters = BTreeMap::new();
+    for tensor in manifest.files.iter().flat_map(|file| &file.tensors) {
+        *parameters.entry(module_of(&tensor.name)).or_default() +=
+            tensor.shape.iter().product::<usize>();
+    }
+    Inspection {
+        name: &manifest.name,
+        precision: manifest.precision.name(),
+        licence: &manifest.licence,
+        provenance: &manifest.provenance,
+        config: &manifest.config,
+        mask_rule: manifest.mask_rule,
+        parameters_total: parameters.values().sum(),
+        parameters,
+        files: manifest
+            .files
+            .iter()
+            .map(|file| (file.name.as_str(), file.bytes))
+            .collect(),
+        bytes_total: manifest.total_bytes(),
+        prompts: manifest.prompts.len(),
+        verified: true,
+    }
+}
+
+fn print(inspection: &Inspection<'_>) -> Result<()> {
+    let Inspection {
+        name,
+        precision,
+        licence,
+        provenance,
+        config,
+        ..
+    } = inspection;
+    println!("{name}, {precision}, licence {licence}");
+    println!("source {}, recipe {}", provenance.source, provenance.recipe);
+    println!("commit {}, {}\n", provenance.commit, provenance.date);
+    for (module, count) in &inspection.parameters {
+        println!("{module:<18} {count:>12} parameters");
+    }
+    println!(
+        "{:<18} {:>12} parameters\n",
+        "in all", inspection.parameters_total
+    );
+    for (file, bytes) in &inspection.files {
+        println!("{file:<30} {bytes:>12} bytes, SHA-256 verified");
+    }
+    println!("{:<30} {:>12} bytes\n", "in all", inspection.bytes_total);
+    println!(
+        "{} prompts with thresholds; mask rule {:?}",
+        inspection.prompts, inspection.mask_rule
+    );
+    println!("config {}", serde_json::to_string_pretty(config)?);
+    Ok(())
+}

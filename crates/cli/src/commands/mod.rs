@@ -1,0 +1,7 @@
+//! One file per command: its arguments with their help, and what it does with them.
+
+pub mod evaluate;
+pub mod inspect;
+pub mod parity;
+pub mod segment;
+pub mod train;

@@ -1,0 +1,49 @@
+//! `medsam3`: find structures in medical images by their names. Exit code 0 for success, 1 for a failure with its
+//! cause, 2 for bad usage.
+
+mod commands;
+mod device;
+mod failure;
+mod interrupt;
+mod model_folder;
+mod parity;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Finds structures in medical images by their names ("left lung", "cell nuclei"). Research and teaching only. Not a
+/// medical device.
+#[derive(Parser)]
+#[command(name = "medsam3", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Segment(commands::segment::Arguments),
+    Inspect(commands::inspect::Arguments),
+    Parity(commands::parity::Arguments),
+    Train(commands::train::Arguments),
+    Evaluate(commands::evaluate::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Segment(arguments) => commands::segment::run(&arguments),
+        Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Parity(arguments) => commands::parity::run(&arguments),
+        Command::Train(arguments) => commands::train::run(&arguments),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            failure::print(&error);
+            ExitCode::from(failure::exit_code(&error))
+        }
+    }
+}
