@@ -107,6 +107,25 @@ def image(side: int) -> torch.Tensor:
     return torch.from_numpy(np.stack(waves).astype(np.float32))[None]
 
 
+def trunk_at(side: int, trunk: dict) -> torch.Tensor:
+    """The trunk's output for an image side at which windows must be padded: 126 is 9 x 9 tokens, windows hold 4 x 4."""
+    from transformers.models.sam3.configuration_sam3 import Sam3ViTConfig
+    from transformers.models.sam3.modeling_sam3 import Sam3ViTModel
+
+    options = {name: value for name, value in trunk.items() if name != "model_type"}
+    model = Sam3ViTModel(Sam3ViTConfig(**{**options, "image_size": side})).eval()
+    fill(model, "vision_encoder.backbone.")
+    with torch.inference_mode():
+        return model(image(side)).last_hidden_state
+
+
+def fill(model: torch.nn.Module, prefix: str = "") -> None:
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.copy_(weights(prefix + name, tensor.shape))
+
+
 def main() -> None:
     detr = dict(hidden_size=32, num_attention_heads=4, intermediate_size=64)
     trunk = dict(
@@ -130,10 +149,7 @@ def main() -> None:
         mask_decoder_config=dict(hidden_size=32, num_attention_heads=4),
     )
     model = Sam3Model(config).eval()
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
-                tensor.copy_(weights(name, tensor.shape))
+    fill(model)
 
     calls: dict[str, list[torch.Tensor]] = {}
 
@@ -161,6 +177,7 @@ def main() -> None:
     for name, values in calls.items():
         for index, value in enumerate(values):
             tensors[f"text_cls/{name}" + (f"#{index}" if len(values) > 1 else "")] = value
+    tensors["side_126/trunk"] = trunk_at(126, trunk)
     tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     save_file(tensors, Path(__file__).with_name("tiny.safetensors"))
 

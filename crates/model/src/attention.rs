@@ -23,10 +23,21 @@ pub fn scaled_dot_product(
     masked: Option<Tensor<4, Bool>>,
     bias: Option<Tensor<4>>,
 ) -> Tensor<4> {
+    within_budget(SCORE_BUDGET, q, k, v, masked, bias)
+}
+
+fn within_budget(
+    budget: usize,
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    masked: Option<Tensor<4, Bool>>,
+    bias: Option<Tensor<4>>,
+) -> Tensor<4> {
     let [b, heads, queries, _] = q.dims();
     let keys = k.dims()[2];
     let options = AttentionModuleOptions::default();
-    let slice = (SCORE_BUDGET / (b * heads * keys)).clamp(1, queries);
+    let slice = (budget / (b * heads * keys)).clamp(1, queries);
     if slice == queries {
         return attention(q, k, v, masked, bias, options);
     }
@@ -35,7 +46,12 @@ pub fn scaled_dot_product(
         .map(|start| {
             let count = slice.min(queries - start);
             let bias = bias.clone().map(|bias| bias.narrow(2, start, count));
-            attention(q.clone().narrow(2, start, count), k.clone(), v.clone(), masked.clone(), bias, options)
+            // A mask may differ by query (the text encoder's) or not (padding).
+            let masked = masked.clone().map(|masked| match masked.dims()[2] {
+                1 => masked,
+                _ => masked.narrow(2, start, count),
+            });
+            attention(q.clone().narrow(2, start, count), k.clone(), v.clone(), masked, bias, options)
         })
         .collect();
     Tensor::cat(parts, 2)
@@ -119,5 +135,29 @@ impl MultiheadAttention {
         let [q, k, v] = [at("q", q), at("k", k), at("v", v)].map(|x| split_heads(x, self.heads));
         let attended = merge_heads(scaled_dot_product(q, k, v, masked, bias));
         scope("out_proj", || at("", self.out_proj.forward(attended)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+
+    /// Slices of queries give what all queries at once give, with a mask, a bias and a last slice that is shorter.
+    #[test]
+    fn slices_of_queries_agree_with_all_at_once() {
+        let device = Device::flex();
+        let random = |shape| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+        let (q, k, v) = (random([2, 3, 11, 8]), random([2, 3, 7, 8]), random([2, 3, 7, 8]));
+        let bias = random([2, 3, 11, 7]);
+        for rows in [1, 11] {
+            let masked = random([2, 1, rows, 7]).lower_elem(-0.7);
+            let run = |budget| {
+                let (q, k, v) = (q.clone(), k.clone(), v.clone());
+                within_budget(budget, q, k, v, Some(masked.clone()), Some(bias.clone()))
+            };
+            let difference = (run(usize::MAX) - run(4 * 2 * 3 * 7)).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-6, "differ by {difference}");
+        }
     }
 }

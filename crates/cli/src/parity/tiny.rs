@@ -1,7 +1,7 @@
 //! The tiny golden: a Hugging Face `Sam3Model` with Meta's semantics (mode `text_cls`), every module's output.
 //!
-//! Their prompt holds one masked dummy box between text and class token, and their padded text positions attend
-//! differently; both are masked everywhere downstream. So rows of padding are not compared.
+//! Their prompt holds one masked dummy box behind the class token, and their padded text positions attend differently;
+//! both are masked everywhere downstream. So rows of padding are not compared.
 
 use super::golden::{Golden, GoldenTensor};
 use super::{Report, Row, channels_first, compare, iou};
@@ -154,15 +154,15 @@ fn valid_rows_of(tensor: &GoldenTensor, words: usize) -> Vec<f32> {
     valid_rows(&tensor.values, &tensor.shape, words)
 }
 
-/// Drops padding: of text (16 rows) all behind the words, of prompts (17 here, 18 there) all between words and class
+/// Drops padding: of text (16 rows) all behind the words, of prompts (17 rows here, 18 there) all but words and class
 /// token, of geometry tokens (1 here, 2 there) all but the class token.
 fn valid_rows(values: &[f32], shape: &[usize], words: usize) -> Vec<f32> {
     let [1, rows, width] = *shape else { return values.to_vec() };
     let row = |i: usize| values[i * width..(i + 1) * width].iter().copied();
     match rows {
         16 => (0..words).flat_map(row).collect(),
-        17 | 18 => (0..words).chain([rows - 1]).flat_map(row).collect(),
-        2 => row(1).collect(),
+        17 | 18 => (0..words).chain([16]).flat_map(row).collect(),
+        2 => row(0).collect(),
         _ => values.to_vec(),
     }
 }
