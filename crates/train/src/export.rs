@@ -17,10 +17,10 @@ use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::corpus::{Dataset, Split, load_datasets};
 use crate::error::TrainError;
+use crate::foreign::foreign_prompts;
 use crate::measure::{FOREIGN, Judge};
 use crate::model_card::{self, Facts};
 use crate::parameters;
-use crate::sample::foreign_prompts;
 use crate::tokens::PromptEncoder;
 
 /// What the caller knows and a checkpoint does not.

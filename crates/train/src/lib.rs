@@ -14,6 +14,7 @@ pub mod config;
 pub mod corpus;
 mod error;
 pub mod export;
+mod foreign;
 pub mod losses;
 pub mod matching;
 pub mod measure;
