@@ -15,6 +15,7 @@ use crate::failure::UsageError;
 const TABLE: &str = "measurements.csv";
 
 /// The folder asked for.
+#[derive(Clone, Copy)]
 pub struct Target<'a> {
     /// Its path.
     pub folder: &'a Path,
