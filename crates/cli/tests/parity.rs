@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 fn fixture() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity/tiny.safetensors"))
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/parity/tiny.safetensors"
+    ))
 }
 
 /// Runs `medsam3 parity` and returns its report; the limit is on every recorded tensor's rms relative error.
@@ -15,14 +18,21 @@ fn parity(device: &str, limit: &str) -> serde_json::Value {
         .arg(fixture())
         .output()
         .expect("the program starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 #[test]
 fn every_recorded_tensor_agrees_on_the_cpu() {
     let report = parity("cpu", "1e-5");
-    assert!(report["rows"].as_array().expect("rows").len() >= 65, "few tensors were compared");
+    assert!(
+        report["rows"].as_array().expect("rows").len() >= 65,
+        "few tensors were compared"
+    );
     assert!(report["mask_iou"].as_f64().expect("masks") > 0.9995);
 }
 
@@ -33,7 +43,10 @@ fn every_recorded_tensor_agrees_on_the_gpu() {
         return;
     }
     let report = parity("gpu", "1e-4");
-    assert!(report["rows"].as_array().expect("rows").len() >= 65, "few tensors were compared");
+    assert!(
+        report["rows"].as_array().expect("rows").len() >= 65,
+        "few tensors were compared"
+    );
 }
 
 /// The comparison itself is known to fail: a model that attends globally in another block is far above the limit.
@@ -49,5 +62,9 @@ fn a_model_that_differs_is_reported() {
         .arg(fixture())
         .output()
         .expect("the program starts");
-    assert_eq!(output.status.code(), Some(1), "a model with other global blocks passed");
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "a model with other global blocks passed"
+    );
 }

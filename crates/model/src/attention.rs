@@ -51,7 +51,14 @@ fn within_budget(
                 1 => masked,
                 _ => masked.narrow(2, start, count),
             });
-            attention(q.clone().narrow(2, start, count), k.clone(), v.clone(), masked, bias, options)
+            attention(
+                q.clone().narrow(2, start, count),
+                k.clone(),
+                v.clone(),
+                masked,
+                bias,
+                options,
+            )
         })
         .collect();
     Tensor::cat(parts, 2)
@@ -148,7 +155,11 @@ mod tests {
     fn slices_of_queries_agree_with_all_at_once() {
         let device = Device::flex();
         let random = |shape| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
-        let (q, k, v) = (random([2, 3, 11, 8]), random([2, 3, 7, 8]), random([2, 3, 7, 8]));
+        let (q, k, v) = (
+            random([2, 3, 11, 8]),
+            random([2, 3, 7, 8]),
+            random([2, 3, 7, 8]),
+        );
         let bias = random([2, 3, 11, 7]);
         for rows in [1, 11] {
             let masked = random([2, 1, rows, 7]).lower_elem(-0.7);
@@ -156,7 +167,10 @@ mod tests {
                 let (q, k, v) = (q.clone(), k.clone(), v.clone());
                 within_budget(budget, q, k, v, Some(masked.clone()), Some(bias.clone()))
             };
-            let difference = (run(usize::MAX) - run(4 * 2 * 3 * 7)).abs().max().into_scalar::<f32>();
+            let difference = (run(usize::MAX) - run(4 * 2 * 3 * 7))
+                .abs()
+                .max()
+                .into_scalar::<f32>();
             assert!(difference < 1e-6, "differ by {difference}");
         }
     }

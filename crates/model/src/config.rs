@@ -232,12 +232,20 @@ impl Sam3Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let patch = self.vit.patch;
         if self.image_side == 0 || patch == 0 || !self.image_side.is_multiple_of(patch) {
-            return Err(ConfigError::ImageSide { side: self.image_side, patch });
+            return Err(ConfigError::ImageSide {
+                side: self.image_side,
+                patch,
+            });
         }
         let parts = [
             ("trunk", self.vit.width, self.vit.heads, 4),
             ("text encoder", self.text.width, self.text.heads, 1),
-            ("transformer", self.transformer.width, self.transformer.heads, 1),
+            (
+                "transformer",
+                self.transformer.width,
+                self.transformer.heads,
+                1,
+            ),
         ];
         for (part, width, heads, unit) in parts {
             if heads == 0 || width == 0 || !width.is_multiple_of(heads * unit) {
@@ -257,7 +265,10 @@ mod tests {
         assert!(Sam3Config::sam3().with_image_side(504).is_ok());
         assert_eq!(
             Sam3Config::sam3().with_image_side(1000),
-            Err(ConfigError::ImageSide { side: 1000, patch: 14 })
+            Err(ConfigError::ImageSide {
+                side: 1000,
+                patch: 14
+            })
         );
         assert!(Sam3Config::sam3().with_image_side(0).is_err());
     }
@@ -268,7 +279,10 @@ mod tests {
             let config = Sam3Config::preset(name).expect("a preset");
             config.validate().expect("valid");
             let json = serde_json::to_string(&config).expect("json");
-            assert_eq!(serde_json::from_str::<Sam3Config>(&json).expect("read back"), config);
+            assert_eq!(
+                serde_json::from_str::<Sam3Config>(&json).expect("read back"),
+                config
+            );
         }
     }
 }

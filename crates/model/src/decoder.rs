@@ -78,23 +78,48 @@ impl TransformerDecoderLayer {
     }
 
     /// `t` and `query_pos` are `[b, 1 + q, d]`, presence token first; `bias` is `[b, heads, 1 + q, tokens]`.
-    fn forward(&self, t: Tensor<3>, query_pos: &Tensor<3>, context: &Context<'_>, bias: Tensor<4>) -> Tensor<3> {
+    fn forward(
+        &self,
+        t: Tensor<3>,
+        query_pos: &Tensor<3>,
+        context: &Context<'_>,
+        bias: Tensor<4>,
+    ) -> Tensor<3> {
         let placed = t.clone() + query_pos.clone();
-        let h = scope("self_attn", || self.self_attn.forward(placed.clone(), placed, t.clone(), None, None));
+        let h = scope("self_attn", || {
+            self.self_attn
+                .forward(placed.clone(), placed, t.clone(), None, None)
+        });
         let t = at("norm2", self.norm2.forward(t + h));
         let placed = t.clone() + query_pos.clone();
         let h = scope("ca_text", || {
             let (key, value) = (context.prompt.clone(), context.prompt.clone());
-            self.ca_text.forward(placed, key, value, Some(context.prompt_masked.clone()), None)
+            self.ca_text.forward(
+                placed,
+                key,
+                value,
+                Some(context.prompt_masked.clone()),
+                None,
+            )
         });
         let t = at("catext_norm", self.catext_norm.forward(t + h));
         let placed = t.clone() + query_pos.clone();
         let h = scope("cross_attn", || {
-            self.cross_attn.forward(placed, context.memory_keys.clone(), context.memory.clone(), None, Some(bias))
+            self.cross_attn.forward(
+                placed,
+                context.memory_keys.clone(),
+                context.memory.clone(),
+                None,
+                Some(bias),
+            )
         });
         let t = at("norm1", self.norm1.forward(t + h));
         let h = relu(at("linear1", self.linear1.forward(t.clone())));
-        at("norm3", self.norm3.forward(t + at("linear2", self.linear2.forward(h))))
+        at(
+            "norm3",
+            self.norm3
+                .forward(t + at("linear2", self.linear2.forward(h))),
+        )
     }
 }
 
@@ -130,7 +155,9 @@ impl TransformerDecoder {
     pub fn new(config: &TransformerConfig, device: &Device) -> Self {
         let d = config.width;
         Self {
-            layers: (0..config.decoder_layers).map(|_| TransformerDecoderLayer::new(config, device)).collect(),
+            layers: (0..config.decoder_layers)
+                .map(|_| TransformerDecoderLayer::new(config, device))
+                .collect(),
             norm: layer_norm(d, device),
             bbox_embed: Mlp::new(&[d, d, d, 4], device),
             query_embed: EmbeddingConfig::new(config.queries, d).init(device),
@@ -156,12 +183,19 @@ impl TransformerDecoder {
         let [b, _, d] = memory.dims();
         let [queries, _] = self.query_embed.weight.dims();
         let memory_keys = memory.clone() + memory_pos.clone();
-        let context = Context { memory, memory_keys: &memory_keys, prompt, prompt_masked };
+        let context = Context {
+            memory,
+            memory_keys: &memory_keys,
+            prompt,
+            prompt_masked,
+        };
 
         let presence = self.presence_token.weight.val().reshape([1, 1, d]);
         let query = self.query_embed.weight.val().reshape([1, queries, d]);
         let mut t = Tensor::cat(vec![presence, query], 1).expand([b, 1 + queries, d]);
-        let mut boxes = sigmoid(self.reference_points.weight.val()).reshape([1, queries, 4]).expand([b, queries, 4]);
+        let mut boxes = sigmoid(self.reference_points.weight.val())
+            .reshape([1, queries, 4])
+            .expand([b, queries, 4]);
 
         let mut outputs = Vec::with_capacity(self.layers.len());
         for (i, layer) in self.layers.iter().enumerate() {
@@ -169,14 +203,25 @@ impl TransformerDecoder {
             boxes = boxes.detach();
             let query_pos = self.query_position(&boxes, d);
             let bias = self.box_relative_bias(&boxes, grid);
-            t = scope(format!("layers.{i}"), || layer.forward(t, &query_pos, &context, bias));
+            t = scope(format!("layers.{i}"), || {
+                layer.forward(t, &query_pos, &context, bias)
+            });
             let hs = at("norm", self.norm.forward(t.clone().narrow(1, 1, queries)));
             let refinement = scope("bbox_embed", || self.bbox_embed.forward(hs.clone()));
             boxes = sigmoid(inverse_sigmoid(boxes) + refinement);
             let token = t.clone().narrow(1, 0, 1).squeeze_dim::<2>(1);
-            let token = at("presence_token_out_norm", self.presence_token_out_norm.forward(token));
-            let presence = scope("presence_token_head", || self.presence_token_head.forward(token));
-            outputs.push(DecoderOutput { hs, boxes: boxes.clone(), presence: presence.squeeze_dim::<1>(1) });
+            let token = at(
+                "presence_token_out_norm",
+                self.presence_token_out_norm.forward(token),
+            );
+            let presence = scope("presence_token_head", || {
+                self.presence_token_head.forward(token)
+            });
+            outputs.push(DecoderOutput {
+                hs,
+                boxes: boxes.clone(),
+                presence: presence.squeeze_dim::<1>(1),
+            });
         }
         outputs
     }
@@ -198,7 +243,8 @@ impl TransformerDecoder {
         let x_edges = Tensor::cat(vec![cx.clone() - w.clone() / 2.0, cx + w / 2.0], 2);
         let y_edges = Tensor::cat(vec![cy.clone() - h.clone() / 2.0, cy + h / 2.0], 2);
         let coordinates: Vec<f32> = (0..grid).map(|i| i as f32 / grid as f32).collect();
-        let coordinates: Tensor<4> = Tensor::from_data(TensorData::new(coordinates, [1, 1, grid, 1]), &device);
+        let coordinates: Tensor<4> =
+            Tensor::from_data(TensorData::new(coordinates, [1, 1, grid, 1]), &device);
         let along = |edges: Tensor<3>, mlp: &Mlp, name: &str| -> Tensor<4> {
             let distance = (coordinates.clone() - edges.unsqueeze_dim::<4>(2)) * 8.0;
             let log = distance.clone().sign() * (distance.abs() + 1.0).log() / 8f64.ln();
@@ -213,7 +259,10 @@ impl TransformerDecoder {
             queries,
             grid * grid,
         ]);
-        Tensor::cat(vec![Tensor::zeros([b, heads, 1, grid * grid], &device), bias], 2)
+        Tensor::cat(
+            vec![Tensor::zeros([b, heads, 1, grid * grid], &device), bias],
+            2,
+        )
     }
 }
 

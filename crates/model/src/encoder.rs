@@ -54,11 +54,15 @@ impl TransformerEncoderLayer {
     ) -> Tensor<3> {
         let h = at("norm1", self.norm1.forward(x.clone()));
         let placed = h.clone() + pos.clone();
-        let x = x + scope("self_attn", || self.self_attn.forward(placed.clone(), placed, h, None, None));
+        let x = x + scope("self_attn", || {
+            self.self_attn
+                .forward(placed.clone(), placed, h, None, None)
+        });
         let h = at("norm2", self.norm2.forward(x.clone()));
         let (key, value) = (prompt.clone(), prompt.clone());
         let x = x + scope("cross_attn_image", || {
-            self.cross_attn_image.forward(h, key, value, Some(prompt_masked.clone()), None)
+            self.cross_attn_image
+                .forward(h, key, value, Some(prompt_masked.clone()), None)
         });
         let h = at("norm3", self.norm3.forward(x.clone()));
         let h = relu(at("linear1", self.linear1.forward(h)));
@@ -76,7 +80,11 @@ pub struct TransformerEncoderFusion {
 impl TransformerEncoderFusion {
     /// New encoder.
     pub fn new(config: &TransformerConfig, device: &Device) -> Self {
-        Self { layers: (0..config.encoder_layers).map(|_| TransformerEncoderLayer::new(config, device)).collect() }
+        Self {
+            layers: (0..config.encoder_layers)
+                .map(|_| TransformerEncoderLayer::new(config, device))
+                .collect(),
+        }
     }
 
     /// `pos` is `[1, tokens, d]`; `prompt_masked` is true at padding, `[b, 1, 1, m]`.
@@ -88,7 +96,9 @@ impl TransformerEncoderFusion {
         prompt_masked: &Tensor<4, Bool>,
     ) -> Tensor<3> {
         self.layers.iter().enumerate().fold(image, |x, (i, layer)| {
-            scope(format!("layers.{i}"), || layer.forward(x, pos, prompt, prompt_masked))
+            scope(format!("layers.{i}"), || {
+                layer.forward(x, pos, prompt, prompt_masked)
+            })
         })
     }
 }

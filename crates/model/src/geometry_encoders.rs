@@ -50,7 +50,10 @@ impl GeometryLayer {
         let x = x + scope("self_attn", || self.self_attn.self_attention(h, None));
         let h = at("norm2", self.norm2.forward(x.clone()));
         let keys = image.clone() + image_pos.clone();
-        let x = x + scope("cross_attn_image", || self.cross_attn_image.forward(h, keys, image.clone(), None, None));
+        let x = x + scope("cross_attn_image", || {
+            self.cross_attn_image
+                .forward(h, keys, image.clone(), None, None)
+        });
         let h = at("norm3", self.norm3.forward(x.clone()));
         let h = relu(at("linear1", self.linear1.forward(h)));
         at("", x + at("linear2", self.linear2.forward(h)))
@@ -80,7 +83,9 @@ impl SequenceGeometryEncoder {
             cls_embed: EmbeddingConfig::new(1, d).init(device),
             final_proj: LinearConfig::new(d, d).init(device),
             norm: layer_norm(d, device),
-            encode: (0..config.geometry_layers).map(|_| GeometryLayer::new(config, device)).collect(),
+            encode: (0..config.geometry_layers)
+                .map(|_| GeometryLayer::new(config, device))
+                .collect(),
             encode_norm: layer_norm(d, device),
         }
     }
@@ -89,10 +94,18 @@ impl SequenceGeometryEncoder {
     pub fn forward(&self, image: &Tensor<3>, image_pos: &Tensor<3>) -> Tensor<3> {
         let [b, _, d] = image.dims();
         let cls = self.cls_embed.weight.val().reshape([1, 1, d]);
-        let x = at("norm", self.norm.forward(at("final_proj", self.final_proj.forward(cls))));
-        let x = self.encode.iter().enumerate().fold(x.expand([b, 1, d]), |x, (i, layer)| {
-            scope(format!("encode.{i}"), || layer.forward(x, image, image_pos))
-        });
+        let x = at(
+            "norm",
+            self.norm
+                .forward(at("final_proj", self.final_proj.forward(cls))),
+        );
+        let x = self
+            .encode
+            .iter()
+            .enumerate()
+            .fold(x.expand([b, 1, d]), |x, (i, layer)| {
+                scope(format!("encode.{i}"), || layer.forward(x, image, image_pos))
+            });
         at("encode_norm", self.encode_norm.forward(x))
     }
 }

@@ -13,14 +13,24 @@ use burn::tensor::{Device, Tensor};
 const NEIGHBOURHOOD_BUDGET: usize = 16 << 20;
 
 /// Uniform in `±1/sqrt(fan_in)`, the initial values that the reference's framework gives.
-pub(crate) fn uniform<const D: usize>(shape: [usize; D], fan_in: usize, device: &Device) -> Param<Tensor<D>> {
+pub(crate) fn uniform<const D: usize>(
+    shape: [usize; D],
+    fan_in: usize,
+    device: &Device,
+) -> Param<Tensor<D>> {
     let bound = 1.0 / (fan_in as f64).sqrt();
-    Initializer::Uniform { min: -bound, max: bound }.init(shape, device)
+    Initializer::Uniform {
+        min: -bound,
+        max: bound,
+    }
+    .init(shape, device)
 }
 
 /// Layer norm with the epsilon that everything in the detector has in the reference's own code.
 pub fn layer_norm(channels: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(channels).with_epsilon(1e-5).init(device)
+    LayerNormConfig::new(channels)
+        .with_epsilon(1e-5)
+        .init(device)
 }
 
 /// Convolution with a 1x1 kernel.
@@ -35,7 +45,10 @@ pub struct Conv1x1 {
 impl Conv1x1 {
     /// New layer from `input` to `output` channels.
     pub fn new(input: usize, output: usize, device: &Device) -> Self {
-        Self { weight: uniform([input, output], input, device), bias: uniform([output], input, device) }
+        Self {
+            weight: uniform([input, output], input, device),
+            bias: uniform([output], input, device),
+        }
     }
 
     /// `[b, h, w, in] -> [b, h, w, out]`
@@ -56,7 +69,10 @@ pub struct ConvTranspose2x2 {
 impl ConvTranspose2x2 {
     /// New layer from `input` to `output` channels.
     pub fn new(input: usize, output: usize, device: &Device) -> Self {
-        Self { weight: uniform([input, 4 * output], 4 * output, device), bias: uniform([output], 4 * output, device) }
+        Self {
+            weight: uniform([input, 4 * output], 4 * output, device),
+            bias: uniform([output], 4 * output, device),
+        }
     }
 
     /// `[b, h, w, in] -> [b, 2h, 2w, out]`
@@ -83,7 +99,10 @@ pub struct Conv3x3 {
 impl Conv3x3 {
     /// New layer from `input` to `output` channels.
     pub fn new(input: usize, output: usize, device: &Device) -> Self {
-        Self { weight: uniform([9 * input, output], 9 * input, device), bias: uniform([output], 9 * input, device) }
+        Self {
+            weight: uniform([9 * input, output], 9 * input, device),
+            bias: uniform([output], 9 * input, device),
+        }
     }
 
     /// `[b, h, w, in] -> [b, h, w, out]`
@@ -96,13 +115,24 @@ impl Conv3x3 {
             .map(|top| {
                 let height = rows.min(h - top);
                 let shifted = (0..9)
-                    .map(|k| padded.clone().slice([0..b, top + k / 3..top + k / 3 + height, k % 3..k % 3 + w, 0..c]))
+                    .map(|k| {
+                        padded.clone().slice([
+                            0..b,
+                            top + k / 3..top + k / 3 + height,
+                            k % 3..k % 3 + w,
+                            0..c,
+                        ])
+                    })
                     .collect();
                 let neighbourhoods = Tensor::cat(shifted, 3);
                 linear(neighbourhoods, self.weight.val(), Some(self.bias.val()))
             })
             .collect::<Vec<_>>();
-        if strips.len() == 1 { strips.into_iter().next().expect("one strip") } else { Tensor::cat(strips, 1) }
+        if strips.len() == 1 {
+            strips.into_iter().next().expect("one strip")
+        } else {
+            Tensor::cat(strips, 1)
+        }
     }
 }
 
@@ -152,12 +182,15 @@ impl GroupNorm {
         let x = x - mean;
         let variance = (x.clone() * x.clone()).mean_dim(3).mean_dim(1);
         let x = x / (variance + 1e-5).sqrt();
-        x.reshape([b, h, w, c]) * self.gamma.val().reshape([1, 1, 1, c]) + self.beta.val().reshape([1, 1, 1, c])
+        x.reshape([b, h, w, c]) * self.gamma.val().reshape([1, 1, 1, c])
+            + self.beta.val().reshape([1, 1, 1, c])
     }
 }
 
 /// Nearest-neighbour upsampling by exactly two, `[b, h, w, c] -> [b, 2h, 2w, c]`.
 pub fn upsample2(x: Tensor<4>) -> Tensor<4> {
     let [b, h, w, c] = x.dims();
-    x.reshape([b, h, 1, w, 1, c]).expand([b, h, 2, w, 2, c]).reshape([b, 2 * h, 2 * w, c])
+    x.reshape([b, h, 1, w, 1, c])
+        .expand([b, h, 2, w, 2, c])
+        .reshape([b, 2 * h, 2 * w, c])
 }

@@ -26,14 +26,16 @@ pub struct PixelDecoder {
 
 impl PixelDecoder {
     fn forward(&self, coarse: Tensor<4>, finer: [&Tensor<4>; 2]) -> Tensor<4> {
-        self.conv_layers.iter().zip(&self.norms).zip(finer).enumerate().fold(
-            coarse,
-            |x, (i, ((conv, norm), finer))| {
+        self.conv_layers
+            .iter()
+            .zip(&self.norms)
+            .zip(finer)
+            .enumerate()
+            .fold(coarse, |x, (i, ((conv, norm), finer))| {
                 let x = upsample2(x) + finer.clone();
                 let x = at(&format!("conv_layers.{i}"), conv.forward(x));
                 relu(at(&format!("norms.{i}"), norm.forward(x)))
-            },
-        )
+            })
     }
 }
 
@@ -79,7 +81,9 @@ impl UniversalSegmentationHead {
                 conv_layers: (0..2).map(|_| Conv3x3::new(d, d, device)).collect(),
                 norms: (0..2).map(|_| GroupNorm::new(GROUPS, d, device)).collect(),
             },
-            mask_predictor: MaskPredictor { mask_embed: Mlp::new(&[d, d, d, d], device) },
+            mask_predictor: MaskPredictor {
+                mask_embed: Mlp::new(&[d, d, d, d], device),
+            },
             cross_attend_prompt: MultiheadAttention::new(d, config.heads, device),
             cross_attn_norm: layer_norm(d, device),
             semantic_seg_head: Conv1x1::new(d, 1, device),
@@ -98,16 +102,26 @@ impl UniversalSegmentationHead {
     ) -> PixelEmbedding {
         let [b, tokens, d] = memory.dims();
         let grid = tokens.isqrt();
-        let normed = at("cross_attn_norm", self.cross_attn_norm.forward(memory.clone()));
+        let normed = at(
+            "cross_attn_norm",
+            self.cross_attn_norm.forward(memory.clone()),
+        );
         let (key, value) = (prompt.clone(), prompt.clone());
         let attended = scope("cross_attend_prompt", || {
-            self.cross_attend_prompt.forward(normed, key, value, Some(prompt_masked.clone()), None)
+            self.cross_attend_prompt
+                .forward(normed, key, value, Some(prompt_masked.clone()), None)
         });
         let coarse = (memory + attended).reshape([b, grid, grid, d]);
-        let pixels = scope("pixel_decoder", || at("", self.pixel_decoder.forward(coarse, [&maps[1], &maps[0]])));
+        let pixels = scope("pixel_decoder", || {
+            at("", self.pixel_decoder.forward(coarse, [&maps[1], &maps[0]]))
+        });
         PixelEmbedding {
-            instance: at("instance_seg_head", self.instance_seg_head.forward(pixels.clone())),
-            semantic: at("semantic_seg_head", self.semantic_seg_head.forward(pixels)).squeeze_dim::<3>(3),
+            instance: at(
+                "instance_seg_head",
+                self.instance_seg_head.forward(pixels.clone()),
+            ),
+            semantic: at("semantic_seg_head", self.semantic_seg_head.forward(pixels))
+                .squeeze_dim::<3>(3),
         }
     }
 
@@ -115,8 +129,12 @@ impl UniversalSegmentationHead {
     pub fn instance_masks(&self, pixels: &PixelEmbedding, hs: Tensor<3>) -> Tensor<4> {
         let [b, q, d] = hs.dims();
         let [_, rows, columns, _] = pixels.instance.dims();
-        let queries = scope("mask_predictor.mask_embed", || self.mask_predictor.mask_embed.forward(hs));
+        let queries = scope("mask_predictor.mask_embed", || {
+            self.mask_predictor.mask_embed.forward(hs)
+        });
         let pixels = pixels.instance.clone().reshape([b, rows * columns, d]);
-        queries.matmul(pixels.swap_dims(1, 2)).reshape([b, q, rows, columns])
+        queries
+            .matmul(pixels.swap_dims(1, 2))
+            .reshape([b, q, rows, columns])
     }
 }

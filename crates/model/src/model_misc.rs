@@ -17,7 +17,10 @@ pub struct Mlp {
 impl Mlp {
     /// New MLP through the given channel counts, input first.
     pub fn new(channels: &[usize], device: &Device) -> Self {
-        let layers = channels.windows(2).map(|pair| LinearConfig::new(pair[0], pair[1]).init(device)).collect();
+        let layers = channels
+            .windows(2)
+            .map(|pair| LinearConfig::new(pair[0], pair[1]).init(device))
+            .collect();
         Self { layers }
     }
 
@@ -61,7 +64,10 @@ impl DotProductScoring {
     pub fn new(width: usize, hidden: usize, device: &Device) -> Self {
         let layers = Mlp::new(&[width, hidden, width], device).layers;
         Self {
-            prompt_mlp: PromptMlp { layers, out_norm: layer_norm(width, device) },
+            prompt_mlp: PromptMlp {
+                layers,
+                out_norm: layer_norm(width, device),
+            },
             prompt_proj: LinearConfig::new(width, width).init(device),
             hs_proj: LinearConfig::new(width, width).init(device),
         }
@@ -69,10 +75,15 @@ impl DotProductScoring {
 
     /// The prompt as one vector, `[b, d]`: `prompt` is `[b, tokens, d]`, `valid` `[b, tokens]`.
     pub fn pool(&self, prompt: Tensor<3>, valid: Tensor<2, Bool>) -> Tensor<2> {
-        let mlp = Mlp { layers: self.prompt_mlp.layers.clone() };
+        let mlp = Mlp {
+            layers: self.prompt_mlp.layers.clone(),
+        };
         let prompt = scope("prompt_mlp", || {
             let hidden = mlp.forward(prompt.clone());
-            at("out_norm", self.prompt_mlp.out_norm.forward(prompt + hidden))
+            at(
+                "out_norm",
+                self.prompt_mlp.out_norm.forward(prompt + hidden),
+            )
         });
         let weight = valid.float().unsqueeze_dim::<3>(2);
         let count = weight.clone().sum_dim(1);
@@ -84,7 +95,9 @@ impl DotProductScoring {
     pub fn forward(&self, hs: Tensor<3>, pooled: Tensor<2>) -> Tensor<2> {
         let width = hs.dims()[2];
         let queries = at("hs_proj", self.hs_proj.forward(hs));
-        let logits = queries.matmul(pooled.unsqueeze_dim::<3>(2)).squeeze_dim::<2>(2);
+        let logits = queries
+            .matmul(pooled.unsqueeze_dim::<3>(2))
+            .squeeze_dim::<2>(2);
         (logits / (width as f64).sqrt()).clamp(-Self::CLAMP, Self::CLAMP)
     }
 }

@@ -71,10 +71,18 @@ struct Layout {
 impl Layout {
     fn new(container: &str, field: &str, shape: &[usize]) -> Self {
         let (seen, axes): (Vec<usize>, Vec<usize>) = match (container, field, shape) {
-            ("Linear", "weight", _) | ("MultiheadAttention", "in_proj_weight", _) => (shape.to_vec(), vec![1, 0]),
-            ("Conv1x1", "weight", &[input, output]) => (vec![input, output, 1, 1], vec![1, 0, 2, 3]),
-            ("ConvTranspose2x2", "weight", &[input, outputs]) => (vec![input, 2, 2, outputs / 4], vec![0, 3, 1, 2]),
-            ("Conv3x3", "weight", &[inputs, output]) => (vec![3, 3, inputs / 9, output], vec![3, 2, 0, 1]),
+            ("Linear", "weight", _) | ("MultiheadAttention", "in_proj_weight", _) => {
+                (shape.to_vec(), vec![1, 0])
+            }
+            ("Conv1x1", "weight", &[input, output]) => {
+                (vec![input, output, 1, 1], vec![1, 0, 2, 3])
+            }
+            ("ConvTranspose2x2", "weight", &[input, outputs]) => {
+                (vec![input, 2, 2, outputs / 4], vec![0, 3, 1, 2])
+            }
+            ("Conv3x3", "weight", &[inputs, output]) => {
+                (vec![3, 3, inputs / 9, output], vec![3, 2, 0, 1])
+            }
             ("PatchProjection", "weight", &[inputs, output]) => {
                 let patch = (inputs / 3).isqrt();
                 (vec![3, patch, patch, output], vec![3, 0, 1, 2])
@@ -144,7 +152,12 @@ struct Place {
 impl Place {
     fn enter(&mut self, name: &str, container: &str) {
         self.names.push(name.to_owned());
-        self.containers.push(container.strip_prefix("Struct:").unwrap_or(container).to_owned());
+        self.containers.push(
+            container
+                .strip_prefix("Struct:")
+                .unwrap_or(container)
+                .to_owned(),
+        );
     }
 
     fn exit(&mut self) {
@@ -181,7 +194,10 @@ struct Lister {
 impl ModuleVisitor for Lister {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let shape: Vec<usize> = param.lazy_shape().to_vec();
-        self.found.push(ParameterInfo { name: self.place.name(), shape: self.place.layout(&shape).shape() });
+        self.found.push(ParameterInfo {
+            name: self.place.name(),
+            shape: self.place.layout(&shape).shape(),
+        });
     }
 
     fn enter_module(&mut self, name: &str, container: &str) {
@@ -195,7 +211,10 @@ impl ModuleVisitor for Lister {
 
 /// All parameters of a model (or of a module of it, with paths from there), in the order of the modules.
 pub fn parameters<M: Module>(model: &M) -> Vec<ParameterInfo> {
-    let mut lister = Lister { place: Place::default(), found: Vec::new() };
+    let mut lister = Lister {
+        place: Place::default(),
+        found: Vec::new(),
+    };
     model.visit(&mut lister);
     lister.found
 }
@@ -213,7 +232,10 @@ impl<E: std::error::Error + 'static> ModuleMapper for Loader<'_, E> {
         }
         let shape: Vec<usize> = param.lazy_shape().to_vec();
         let layout = self.place.layout(&shape);
-        let info = ParameterInfo { name: self.place.name(), shape: layout.shape() };
+        let info = ParameterInfo {
+            name: self.place.name(),
+            shape: layout.shape(),
+        };
         let expected = shape.iter().product();
         match (self.source)(&info) {
             Ok(values) if values.len() == expected => {
@@ -221,15 +243,23 @@ impl<E: std::error::Error + 'static> ModuleMapper for Loader<'_, E> {
                 let device = param.lazy_device();
                 let data = TensorData::new(layout.to_model(values), shape);
                 let id = param.id;
-                let tensor = device.memory_persistent_allocations(data, |data| Tensor::from_data(data, &device));
+                let tensor = device
+                    .memory_persistent_allocations(data, |data| Tensor::from_data(data, &device));
                 param.transform_for_load(tensor, id)
             }
             Ok(values) => {
-                self.error = Some(LoadError::Count { name: info.name, expected, found: values.len() });
+                self.error = Some(LoadError::Count {
+                    name: info.name,
+                    expected,
+                    found: values.len(),
+                });
                 param
             }
             Err(source) => {
-                self.error = Some(LoadError::Source { name: info.name, source });
+                self.error = Some(LoadError::Source {
+                    name: info.name,
+                    source,
+                });
                 param
             }
         }
@@ -251,7 +281,11 @@ pub fn load<M: Module, E: std::error::Error + 'static>(
     model: M,
     source: &mut dyn FnMut(&ParameterInfo) -> Result<Vec<f32>, E>,
 ) -> Result<M, LoadError<E>> {
-    let mut loader = Loader { place: Place::default(), source, error: None };
+    let mut loader = Loader {
+        place: Place::default(),
+        source,
+        error: None,
+    };
     let model = model.map(&mut loader);
     match loader.error {
         Some(error) => Err(error),
@@ -269,7 +303,10 @@ impl ModuleVisitor for Saver<'_> {
         let tensor = param.val();
         let layout = self.place.layout(&tensor.dims());
         let values: Vec<f32> = tensor.into_data().iter::<f32>().collect();
-        let info = ParameterInfo { name: self.place.name(), shape: layout.shape() };
+        let info = ParameterInfo {
+            name: self.place.name(),
+            shape: layout.shape(),
+        };
         (self.sink)(info, layout.to_checkpoint(values));
     }
 
@@ -284,7 +321,10 @@ impl ModuleVisitor for Saver<'_> {
 
 /// Hands every parameter to `sink` in the layout of the checkpoint. Reads synchronously: not for the browser.
 pub fn save<M: Module>(model: &M, sink: &mut dyn FnMut(ParameterInfo, Vec<f32>)) {
-    model.visit(&mut Saver { place: Place::default(), sink });
+    model.visit(&mut Saver {
+        place: Place::default(),
+        sink,
+    });
 }
 
 #[cfg(test)]

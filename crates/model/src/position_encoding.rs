@@ -7,7 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use std::f64::consts::{PI, TAU};
 
 fn frequencies(channels: usize) -> Vec<f64> {
-    (0..channels / 2).map(|k| 10_000f64.powf(2.0 * k as f64 / channels as f64)).collect()
+    (0..channels / 2)
+        .map(|k| 10_000f64.powf(2.0 * k as f64 / channels as f64))
+        .collect()
 }
 
 /// Encoding of a square map, `[1, side * side, channels]`: positions start at 1 and are divided by `side + 1e-6`.
@@ -34,11 +36,14 @@ pub fn sine_map(side: usize, channels: usize, device: &Device) -> Tensor<3> {
 pub fn sine_boxes(boxes: Tensor<3>, channels: usize) -> Tensor<3> {
     let [batch, queries, _] = boxes.dims();
     let device = boxes.device();
-    let scale: Vec<f32> =
-        frequencies(channels).into_iter().map(|frequency| (TAU / frequency) as f32).collect();
+    let scale: Vec<f32> = frequencies(channels)
+        .into_iter()
+        .map(|frequency| (TAU / frequency) as f32)
+        .collect();
     let scale: Tensor<4> =
         Tensor::from_data(TensorData::new(scale, [1, 1, 1, channels / 2]), &device);
-    let order: Tensor<1, burn::tensor::Int> = Tensor::from_data(TensorData::from([1i32, 0, 2, 3]), &device);
+    let order: Tensor<1, burn::tensor::Int> =
+        Tensor::from_data(TensorData::from([1i32, 0, 2, 3]), &device);
     let angles = boxes.select(2, order).unsqueeze_dim::<4>(3) * scale;
     let (sine, cosine) = sin_cos(angles);
     Tensor::<4>::stack::<5>(vec![sine, cosine], 4).reshape([batch, queries, 4 * channels])
@@ -67,7 +72,10 @@ mod tests {
     #[test]
     fn sine_and_cosine_are_right_over_a_whole_turn() {
         let angles: Vec<f32> = (0..=1000).map(|i| i as f32 / 1000.0 * TAU as f32).collect();
-        let tensor = Tensor::from_data(TensorData::new(angles.clone(), [1, 1, 1, angles.len()]), &Device::flex());
+        let tensor = Tensor::from_data(
+            TensorData::new(angles.clone(), [1, 1, 1, angles.len()]),
+            &Device::flex(),
+        );
         let (sine, cosine) = sin_cos(tensor);
         let values = |tensor: Tensor<4>| tensor.into_data().iter::<f64>().collect::<Vec<_>>();
         for ((angle, sine), cosine) in angles.iter().zip(values(sine)).zip(values(cosine)) {

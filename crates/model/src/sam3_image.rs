@@ -72,8 +72,15 @@ impl ImageFeatures {
         let device = self.position.device();
         let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
         let rows: Tensor<1, Int> = Tensor::from_data(rows.as_slice(), &device);
-        let maps = self.maps.iter().map(|map| map.clone().select(0, rows.clone())).collect();
-        Self { maps, position: self.position.clone() }
+        let maps = self
+            .maps
+            .iter()
+            .map(|map| map.clone().select(0, rows.clone()))
+            .collect();
+        Self {
+            maps,
+            position: self.position.clone(),
+        }
     }
 }
 
@@ -127,7 +134,9 @@ impl Sam3Config {
             backbone: Backbone {
                 vision_backbone: VisionBackbone {
                     trunk: ViT::new(&self.vit, device),
-                    convs: (0..3).map(|level| NeckLevel::new(level, self.vit.width, d, device)).collect(),
+                    convs: (0..3)
+                        .map(|level| NeckLevel::new(level, self.vit.width, d, device))
+                        .collect(),
                 },
                 language_backbone: VETextEncoder::new(&self.text, d, device),
             },
@@ -166,8 +175,9 @@ impl Sam3 {
 
     /// The work per string: ids and validity `[b, tokens]`.
     pub fn encode_text(&self, ids: Tensor<2, Int>, valid: Tensor<2, Bool>) -> TextFeatures {
-        let tokens =
-            scope("backbone.language_backbone", || self.backbone.language_backbone.forward(ids));
+        let tokens = scope("backbone.language_backbone", || {
+            self.backbone.language_backbone.forward(ids)
+        });
         TextFeatures { tokens, valid }
     }
 
@@ -178,17 +188,24 @@ impl Sam3 {
         let tokens = coarse.clone().reshape([b, grid * grid, d]);
         let position = &image.position;
 
-        let geometry = scope("geometry_encoder", || self.geometry_encoder.forward(&tokens, position));
+        let geometry = scope("geometry_encoder", || {
+            self.geometry_encoder.forward(&tokens, position)
+        });
         let prompt = Tensor::cat(vec![text.tokens.clone(), geometry], 1);
         let always = Tensor::<2, Int>::ones([b, 1], &tokens.device()).equal_elem(1);
         let valid = Tensor::cat(vec![text.valid.clone(), always], 1);
         let masked = valid.clone().bool_not().unsqueeze_dims::<4>(&[1, 1]);
 
         let (memory, decoded) = scope("transformer", || {
-            let memory =
-                scope("encoder", || self.transformer.encoder.forward(tokens, position, &prompt, &masked));
+            let memory = scope("encoder", || {
+                self.transformer
+                    .encoder
+                    .forward(tokens, position, &prompt, &masked)
+            });
             let decoded = scope("decoder", || {
-                self.transformer.decoder.forward(&memory, position, grid, &prompt, &masked)
+                self.transformer
+                    .decoder
+                    .forward(&memory, position, grid, &prompt, &masked)
             });
             (memory, decoded)
         });
@@ -198,7 +215,11 @@ impl Sam3 {
             decoded
                 .into_iter()
                 .map(|layer| LayerGrounding {
-                    logits: at("", self.dot_prod_scoring.forward(layer.hs.clone(), pooled.clone())),
+                    logits: at(
+                        "",
+                        self.dot_prod_scoring
+                            .forward(layer.hs.clone(), pooled.clone()),
+                    ),
                     boxes: layer.boxes,
                     presence: layer.presence,
                     hs: layer.hs,
@@ -206,7 +227,8 @@ impl Sam3 {
                 .collect()
         });
         let pixels = scope("segmentation_head", || {
-            self.segmentation_head.embed_pixels(memory, &image.maps, &prompt, &masked)
+            self.segmentation_head
+                .embed_pixels(memory, &image.maps, &prompt, &masked)
         });
         let last = layers.last().expect("the decoder has layers").clone();
         Grounding {
@@ -222,6 +244,8 @@ impl Sam3 {
 
     /// Mask logits `[b, q, 4 grid, 4 grid]` of queries `hs` `[b, q, d]`, all or a selection of [`Grounding::hs`].
     pub fn masks(&self, pixels: &PixelEmbedding, hs: Tensor<3>) -> Tensor<4> {
-        scope("segmentation_head", || self.segmentation_head.instance_masks(pixels, hs))
+        scope("segmentation_head", || {
+            self.segmentation_head.instance_masks(pixels, hs)
+        })
     }
 }

@@ -3,7 +3,9 @@
 
 /// FNV-1a, 64 bit.
 fn fnv1a(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// Element `index` of the uniform sequence in -1..1 that `seed` starts.
@@ -26,7 +28,9 @@ pub fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
         0 | 1 => (1.0, 0.1),
         _ => (0.0, (3.0 / fan_in as f64).sqrt() as f32),
     };
-    (0..count as u64).map(|i| centre + scale * uniform(seed, i) as f32).collect()
+    (0..count as u64)
+        .map(|i| centre + scale * uniform(seed, i) as f32)
+        .collect()
 }
 
 /// A normalised image of smooth waves, `[3, height, width]`.
@@ -55,7 +59,10 @@ mod tests {
     /// Check values of the generator's specification.
     #[test]
     fn sequence_and_image_have_the_published_values() {
-        assert_eq!(fnv1a("detector.transformer.decoder.norm.weight"), 0xfaee_7d15_0661_b70e);
+        assert_eq!(
+            fnv1a("detector.transformer.decoder.norm.weight"),
+            0xfaee_7d15_0661_b70e
+        );
         let seed = fnv1a("detector.transformer.decoder.norm.weight");
         let expected = [-0.841_293_693, -0.769_734_144, 0.398_451_447, 0.624_488_235];
         for (i, value) in expected.into_iter().enumerate() {

@@ -88,7 +88,10 @@ pub struct VETextEncoder {
 impl VETextEncoder {
     /// New text encoder whose tokens end with `output` channels.
     pub fn new(config: &TextConfig, output: usize, device: &Device) -> Self {
-        let normal = Initializer::Normal { mean: 0.0, std: 0.02 };
+        let normal = Initializer::Normal {
+            mean: 0.0,
+            std: 0.02,
+        };
         Self {
             encoder: TextTransformer {
                 positional_embedding: normal.init([config.context, config.width], device),
@@ -96,7 +99,9 @@ impl VETextEncoder {
                     .with_initializer(normal)
                     .init(device),
                 transformer: Transformer {
-                    resblocks: (0..config.depth).map(|_| ResidualAttentionBlock::new(config, device)).collect(),
+                    resblocks: (0..config.depth)
+                        .map(|_| ResidualAttentionBlock::new(config, device))
+                        .collect(),
                 },
                 ln_final: layer_norm(config.width, device),
             },
@@ -108,15 +113,27 @@ impl VETextEncoder {
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [_, n] = ids.dims();
         let device = ids.device();
-        let x = scope("encoder", || {
-            let positions = self.encoder.positional_embedding.val().narrow(0, 0, n).unsqueeze_dim::<3>(0);
-            let x = at("token_embedding", self.encoder.token_embedding.forward(ids)) + positions;
-            let future = future(n, &device);
-            let x = self.encoder.transformer.resblocks.iter().enumerate().fold(x, |x, (i, block)| {
-                scope(format!("transformer.resblocks.{i}"), || block.forward(x, future.clone()))
+        let x =
+            scope("encoder", || {
+                let positions = self
+                    .encoder
+                    .positional_embedding
+                    .val()
+                    .narrow(0, 0, n)
+                    .unsqueeze_dim::<3>(0);
+                let x =
+                    at("token_embedding", self.encoder.token_embedding.forward(ids)) + positions;
+                let future = future(n, &device);
+                let x = self.encoder.transformer.resblocks.iter().enumerate().fold(
+                    x,
+                    |x, (i, block)| {
+                        scope(format!("transformer.resblocks.{i}"), || {
+                            block.forward(x, future.clone())
+                        })
+                    },
+                );
+                at("ln_final", self.encoder.ln_final.forward(x))
             });
-            at("ln_final", self.encoder.ln_final.forward(x))
-        });
         at("resizer", self.resizer.forward(x))
     }
 }

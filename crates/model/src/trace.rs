@@ -26,17 +26,30 @@ thread_local!(static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(
 
 /// Runs `forward` and returns its result with every tensor named meanwhile whose path is `wanted`. Reads
 /// synchronously: not for the browser.
-pub fn record<R>(wanted: impl Fn(&str) -> bool + 'static, forward: impl FnOnce() -> R) -> (R, Vec<Recorded>) {
-    RECORDER.set(Some(Recorder { path: Vec::new(), wanted: Box::new(wanted), kept: Vec::new() }));
+pub fn record<R>(
+    wanted: impl Fn(&str) -> bool + 'static,
+    forward: impl FnOnce() -> R,
+) -> (R, Vec<Recorded>) {
+    RECORDER.set(Some(Recorder {
+        path: Vec::new(),
+        wanted: Box::new(wanted),
+        kept: Vec::new(),
+    }));
     let result = forward();
-    let kept = RECORDER.take().map(|recorder| recorder.kept).unwrap_or_default();
+    let kept = RECORDER
+        .take()
+        .map(|recorder| recorder.kept)
+        .unwrap_or_default();
     (result, kept)
 }
 
 /// Runs `inner` with `name` appended to the path.
 pub fn scope<R>(name: impl AsRef<str>, inner: impl FnOnce() -> R) -> R {
     let active = RECORDER.with_borrow_mut(|recorder| {
-        recorder.as_mut().map(|r| r.path.push(name.as_ref().to_owned())).is_some()
+        recorder
+            .as_mut()
+            .map(|r| r.path.push(name.as_ref().to_owned()))
+            .is_some()
     });
     let result = inner();
     if active {
@@ -61,7 +74,11 @@ pub fn at<const D: usize>(name: &str, tensor: Tensor<D>) -> Tensor<D> {
             }
             let shape = tensor.dims().to_vec();
             let values = tensor.to_data().iter::<f32>().collect();
-            recorder.kept.push(Recorded { path, shape, values });
+            recorder.kept.push(Recorded {
+                path,
+                shape,
+                values,
+            });
         }
     });
     tensor

@@ -106,7 +106,11 @@ impl Block {
                 fc1: LinearConfig::new(width, config.mlp_hidden).init(device),
                 fc2: LinearConfig::new(config.mlp_hidden, width).init(device),
             },
-            window: if config.global_blocks.contains(&index) { 0 } else { config.window },
+            window: if config.global_blocks.contains(&index) {
+                0
+            } else {
+                config.window
+            },
         }
     }
 
@@ -116,7 +120,8 @@ impl Block {
         let normed = at("norm1", self.norm1.forward(x.clone()));
         let attended = if self.window == 0 {
             let tokens = normed.reshape([b, rows * columns, width]);
-            scope("attn", || self.attn.forward(tokens, &ropes.global)).reshape([b, rows, columns, width])
+            scope("attn", || self.attn.forward(tokens, &ropes.global))
+                .reshape([b, rows, columns, width])
         } else {
             let windows = partition(normed, self.window);
             let windows = scope("attn", || self.attn.forward(windows, &ropes.window));
@@ -124,7 +129,14 @@ impl Block {
         };
         let x = x + attended;
         let hidden = at("norm2", self.norm2.forward(x.clone()));
-        let hidden = scope("mlp", || at("fc2", self.mlp.fc2.forward(gelu(at("fc1", self.mlp.fc1.forward(hidden))))));
+        let hidden = scope("mlp", || {
+            at(
+                "fc2",
+                self.mlp
+                    .fc2
+                    .forward(gelu(at("fc1", self.mlp.fc1.forward(hidden)))),
+            )
+        });
         at("", x + hidden)
     }
 }
@@ -182,13 +194,21 @@ impl ViT {
         let inputs = 3 * config.patch * config.patch;
         let positions = config.pretrain_grid * config.pretrain_grid + 1;
         Self {
-            pos_embed: Initializer::Normal { mean: 0.0, std: 0.02 }.init([1, positions, config.width], device),
+            pos_embed: Initializer::Normal {
+                mean: 0.0,
+                std: 0.02,
+            }
+            .init([1, positions, config.width], device),
             patch_embed: PatchEmbed {
-                proj: PatchProjection { weight: uniform([inputs, config.width], inputs, device) },
+                proj: PatchProjection {
+                    weight: uniform([inputs, config.width], inputs, device),
+                },
                 patch: config.patch,
             },
             ln_pre: layer_norm(config.width, device),
-            blocks: (0..config.depth).map(|i| Block::new(config, i, device)).collect(),
+            blocks: (0..config.depth)
+                .map(|i| Block::new(config, i, device))
+                .collect(),
             window: config.window,
             pretrain_grid: config.pretrain_grid,
         }
@@ -198,16 +218,21 @@ impl ViT {
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         let x = at("patch_embed.proj", self.patch_embed.forward(image));
         let [_, grid, _, _] = x.dims();
-        let x = at("ln_pre", self.ln_pre.forward(x + self.position_embedding(grid)));
+        let x = at(
+            "ln_pre",
+            self.ln_pre.forward(x + self.position_embedding(grid)),
+        );
         let ropes = self.ropes(grid, &x.device());
-        self.blocks
-            .iter()
-            .enumerate()
-            .fold(x, |x, (i, block)| scope(format!("blocks.{i}"), || block.forward(x, &ropes)))
+        self.blocks.iter().enumerate().fold(x, |x, (i, block)| {
+            scope(format!("blocks.{i}"), || block.forward(x, &ropes))
+        })
     }
 
     fn ropes(&self, grid: usize, device: &Device) -> Ropes {
-        let [width, _] = self.blocks.first().map_or([4, 0], |block| block.attn.proj.weight.dims());
+        let [width, _] = self
+            .blocks
+            .first()
+            .map_or([4, 0], |block| block.attn.proj.weight.dims());
         let head_dim = width / self.blocks.first().map_or(1, |block| block.attn.heads);
         Ropes {
             window: AxialRope::new(head_dim, self.window, 1.0, device),
@@ -219,9 +244,17 @@ impl ViT {
     fn position_embedding(&self, grid: usize) -> Tensor<4> {
         let [_, positions, width] = self.pos_embed.dims();
         let side = self.pretrain_grid;
-        let tile = self.pos_embed.val().narrow(1, 1, positions - 1).reshape([1, side, side, width]);
+        let tile = self
+            .pos_embed
+            .val()
+            .narrow(1, 1, positions - 1)
+            .reshape([1, side, side, width]);
         let times = grid.div_ceil(side);
-        let tiled = if times == 1 { tile } else { tile.repeat(&[1, times, times, 1]) };
+        let tiled = if times == 1 {
+            tile
+        } else {
+            tile.repeat(&[1, times, times, 1])
+        };
         tiled.slice([0..1, 0..grid, 0..grid, 0..width])
     }
 }

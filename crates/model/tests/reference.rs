@@ -8,11 +8,22 @@ use safetensors::SafeTensors;
 use std::convert::Infallible;
 
 fn fixture(name: &str) -> Vec<f32> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity/tiny.safetensors");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/parity/tiny.safetensors"
+    );
     let bytes = std::fs::read(path).expect("the fixture is in the repository");
     let file = SafeTensors::deserialize(&bytes).expect("safetensors");
-    let data = file.tensor(name).expect("a recorded tensor").data().to_vec();
-    data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    let data = file
+        .tensor(name)
+        .expect("a recorded tensor")
+        .data()
+        .to_vec();
+    data.as_chunks::<4>()
+        .0
+        .iter()
+        .map(|b| f32::from_le_bytes(*b))
+        .collect()
 }
 
 /// A model with the synthetic weights of the fixture, which are keyed by Hugging Face names.
@@ -26,28 +37,46 @@ fn model(config: &Sam3Config) -> Sam3 {
             shape[1] -= 1;
         }
         shape[0] /= names.len();
-        values.extend(names.iter().flat_map(|name| synthetic::weights(name, &shape)));
+        values.extend(
+            names
+                .iter()
+                .flat_map(|name| synthetic::weights(name, &shape)),
+        );
         Ok::<_, Infallible>(values)
     })
     .expect("every tensor has a value")
 }
 
 fn image(side: usize) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(synthetic::image(side, side), [1, 3, side, side]), &Device::flex())
+    Tensor::from_data(
+        TensorData::new(synthetic::image(side, side), [1, 3, side, side]),
+        &Device::flex(),
+    )
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
 }
 
 /// At side 126 the grid of 9 x 9 tokens does not hold windows of 4 x 4, and the tiled position embedding is cropped.
 #[test]
 fn windows_that_do_not_fit_are_padded_as_in_the_reference() {
-    let config = Sam3Config::tiny_parity().with_image_side(126).expect("a valid side");
-    let trunk = model(&config).encode_trunk(image(126)).into_data().iter::<f32>().collect::<Vec<_>>();
+    let config = Sam3Config::tiny_parity()
+        .with_image_side(126)
+        .expect("a valid side");
+    let trunk = model(&config)
+        .encode_trunk(image(126))
+        .into_data()
+        .iter::<f32>()
+        .collect::<Vec<_>>();
     let golden = fixture("side_126/trunk");
-    let largest = golden.iter().fold(0f32, |most, value| most.max(value.abs()));
+    let largest = golden
+        .iter()
+        .fold(0f32, |most, value| most.max(value.abs()));
     let difference = largest_difference(&golden, &trunk);
     assert!(difference < 1e-5 * largest, "{difference} of {largest}");
 }
@@ -70,9 +99,14 @@ fn text_features_ignore_padding() {
     let (short, long) = (features(&words), features(&padded));
 
     let values = |tensor: Tensor<3>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
-    let difference =
-        largest_difference(&values(short.tokens.clone()), &values(long.tokens.clone().narrow(1, 0, words.len())));
-    assert!(difference < 1e-6, "the words' features differ by {difference}");
+    let difference = largest_difference(
+        &values(short.tokens.clone()),
+        &values(long.tokens.clone().narrow(1, 0, words.len())),
+    );
+    assert!(
+        difference < 1e-6,
+        "the words' features differ by {difference}"
+    );
 
     // And so does everything behind them.
     let image = model.encode_image(image(config.image_side));
@@ -80,7 +114,10 @@ fn text_features_ignore_padding() {
     let difference = largest_difference(&values(short.boxes), &values(long.boxes));
     assert!(difference < 1e-6, "the boxes differ by {difference}");
     let difference = largest_difference(&values(short.semantic), &values(long.semantic));
-    assert!(difference < 1e-4, "the semantic mask differs by {difference}");
+    assert!(
+        difference < 1e-4,
+        "the semantic mask differs by {difference}"
+    );
 }
 
 /// A batch of prompts on one image gives what each prompt alone gives.
@@ -103,7 +140,10 @@ fn prompts_in_a_batch_do_not_touch_each_other() {
     let together = ground(&prompts);
     for (row, prompt) in prompts.iter().enumerate() {
         let alone = ground(&[*prompt]);
-        let difference = (together.semantic.clone().narrow(0, row, 1) - alone.semantic).abs().max().into_scalar::<f32>();
+        let difference = (together.semantic.clone().narrow(0, row, 1) - alone.semantic)
+            .abs()
+            .max()
+            .into_scalar::<f32>();
         assert!(difference < 1e-4, "row {row} differs by {difference}");
     }
 }
@@ -122,21 +162,41 @@ fn parameters_survive_saving_and_loading() {
     })
     .expect("loads");
     assert!(saved.is_empty(), "left over: {:?}", saved.keys());
-    let difference = (model.encode_trunk(image(168)) - again.encode_trunk(image(168))).abs().max().into_scalar::<f32>();
+    let difference = (model.encode_trunk(image(168)) - again.encode_trunk(image(168)))
+        .abs()
+        .max()
+        .into_scalar::<f32>();
     assert!(difference == 0.0);
 }
 
 /// The names and shapes are those of the published checkpoint, whose listing is `tests/parity/checkpoint_keys.txt`.
 #[test]
 fn parameters_are_those_of_the_published_checkpoint() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/parity/checkpoint_keys.txt");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/parity/checkpoint_keys.txt"
+    );
     let listing = std::fs::read_to_string(path).expect("the listing is in the repository");
-    let mut published: std::collections::BTreeMap<&str, &str> =
-        listing.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t')).collect();
+    let mut published: std::collections::BTreeMap<&str, &str> = listing
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('\t'))
+        .collect();
     for parameter in parameters::parameters(&Sam3Config::sam3().init(&Device::flex())) {
         let shape = published.remove(parameter.name.as_str());
-        assert_eq!(shape, Some(format!("{:?}", parameter.shape).as_str()), "{}", parameter.name);
+        assert_eq!(
+            shape,
+            Some(format!("{:?}", parameter.shape).as_str()),
+            "{}",
+            parameter.name
+        );
     }
-    let unknown: Vec<_> = published.keys().filter(|name| !parameters::is_unused(name)).collect();
-    assert!(unknown.is_empty(), "published, neither loaded nor known to be unused: {unknown:?}");
+    let unknown: Vec<_> = published
+        .keys()
+        .filter(|name| !parameters::is_unused(name))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "published, neither loaded nor known to be unused: {unknown:?}"
+    );
 }

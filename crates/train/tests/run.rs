@@ -49,7 +49,10 @@ fn write_corpus(root: &Path) {
 }
 
 fn config(root: &Path, run: &str, steps: usize) -> TrainConfig {
-    let tokenizer = concat!(env!("CARGO_MANIFEST_DIR"), "/../../weights/default/tokenizer.json");
+    let tokenizer = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../weights/default/tokenizer.json"
+    );
     let text = format!(
         r#"
         [run]
@@ -125,7 +128,9 @@ fn train(config: &TrainConfig, resume: bool) {
 fn newest(config: &TrainConfig) -> State {
     let model = config.model.init(&Device::flex());
     let (slots, _) = parameters::collect(&model);
-    let path = checkpoint::latest(&config.run.folder).expect("listed").expect("a checkpoint");
+    let path = checkpoint::latest(&config.run.folder)
+        .expect("listed")
+        .expect("a checkpoint");
     checkpoint::load(&path, &slots, config.run.seed).expect("loaded")
 }
 
@@ -156,7 +161,8 @@ fn the_loss_falls() {
     let root = corpus("falls");
     let config = config(&root, "run", 80);
     train(&config, false);
-    let metrics = std::fs::read_to_string(config.run.folder.join("metrics.jsonl")).expect("metrics");
+    let metrics =
+        std::fs::read_to_string(config.run.folder.join("metrics.jsonl")).expect("metrics");
     let dice: Vec<f64> = metrics
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("a JSON line"))
@@ -164,6 +170,9 @@ fn the_loss_falls() {
         .map(|line| line["semantic_dice"].as_f64().expect("a number"))
         .collect();
     let (first, last) = (dice[0], dice[dice.len() - 1]);
-    assert!(last < 0.6 * first, "the dice loss went from {first} to {last}");
+    assert!(
+        last < 0.6 * first,
+        "the dice loss went from {first} to {last}"
+    );
     std::fs::remove_dir_all(root).expect("clean up");
 }

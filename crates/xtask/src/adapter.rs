@@ -37,9 +37,8 @@ pub fn environment() -> Option<(String, Vec<(&'static str, String)>)> {
         ("VK_ICD_FILENAMES", manifest.clone()),
         ("VK_DRIVER_FILES", manifest),
     ];
-    let adapter = ("MEDSAM3_WGPU_ADAPTER", name.to_owned());
     Some((
         name.to_owned(),
-        [on, backend, adapter].into_iter().chain(files).collect(),
+        [on, backend].into_iter().chain(files).collect(),
     ))
 }

@@ -81,6 +81,9 @@ fn print_table(report: &parity::Report, device: &str) {
         report.rows.len(),
         report.seconds
     );
+    if let Some(bytes) = report.peak_memory_bytes {
+        println!("peak memory {:.2} GB", bytes as f64 / 1e9);
+    }
 }
 
 fn read_config(name: &str) -> Result<Sam3Config> {

@@ -23,13 +23,34 @@ impl Golden {
         for (name, view) in file.tensors() {
             let data = view.data();
             let values = match view.dtype() {
-                Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-                Dtype::I32 => data.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b) as f32).collect(),
-                Dtype::I64 => data.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect(),
+                Dtype::F32 => data
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|b| f32::from_le_bytes(*b))
+                    .collect(),
+                Dtype::I32 => data
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|b| i32::from_le_bytes(*b) as f32)
+                    .collect(),
+                Dtype::I64 => data
+                    .as_chunks::<8>()
+                    .0
+                    .iter()
+                    .map(|b| i64::from_le_bytes(*b) as f32)
+                    .collect(),
                 Dtype::BOOL | Dtype::U8 => data.iter().map(|b| f32::from(*b)).collect(),
                 other => bail!("the tensor {name} has the dtype {other:?}"),
             };
-            tensors.insert(name, GoldenTensor { shape: view.shape().to_vec(), values });
+            tensors.insert(
+                name,
+                GoldenTensor {
+                    shape: view.shape().to_vec(),
+                    values,
+                },
+            );
         }
         Ok(Self(tensors))
     }
@@ -43,7 +64,8 @@ impl Golden {
     }
 
     pub fn require(&self, name: &str) -> Result<&GoldenTensor> {
-        self.get(name).with_context(|| format!("the golden file has no tensor {name}"))
+        self.get(name)
+            .with_context(|| format!("the golden file has no tensor {name}"))
     }
 
     /// Names that start with `prefix`, in order.

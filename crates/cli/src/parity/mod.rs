@@ -43,6 +43,8 @@ pub struct Report {
     pub mask_iou: Option<f64>,
     /// Seconds of the forward pass.
     pub seconds: f64,
+    /// Most host memory that the process has held, in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 impl Report {
@@ -55,16 +57,37 @@ impl Report {
 /// Runs the golden's model on `device`. `config` overrides the one that the golden's kind implies.
 pub fn run(golden: &Path, config: Option<Sam3Config>, device: &Device) -> Result<Report> {
     let golden = Golden::read(golden).context("reading the golden file")?;
-    if golden.contains("in.pixel_values") {
-        tiny::run(&golden, &config.unwrap_or_else(Sam3Config::tiny_parity), device)
+    let mut report = if golden.contains("in.pixel_values") {
+        tiny::run(
+            &golden,
+            &config.unwrap_or_else(Sam3Config::tiny_parity),
+            device,
+        )
     } else {
         full::run(&golden, &config.unwrap_or_else(Sam3Config::sam3), device)
-    }
+    }?;
+    report.peak_memory_bytes = peak_memory_bytes();
+    Ok(report)
+}
+
+/// The high-water mark of this process's resident memory (Linux).
+fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// Compares values with the golden's.
 fn compare(name: &str, golden: &[f32], ours: &[f32]) -> Result<Row> {
-    anyhow::ensure!(golden.len() == ours.len(), "{name}: {} values here, {} in the golden", ours.len(), golden.len());
+    anyhow::ensure!(
+        golden.len() == ours.len(),
+        "{name}: {} values here, {} in the golden",
+        ours.len(),
+        golden.len()
+    );
     let (mut max_abs, mut largest, mut difference, mut magnitude) = (0f64, 0f64, 0f64, 0f64);
     for (&golden, &ours) in golden.iter().zip(ours) {
         let (golden, ours) = (f64::from(golden), f64::from(ours));
@@ -87,14 +110,28 @@ fn compare(name: &str, golden: &[f32], ours: &[f32]) -> Result<Row> {
 
 /// Intersection over union of the cells above zero.
 fn iou(golden: &[f32], ours: &[f32]) -> f64 {
-    let both = golden.iter().zip(ours).filter(|(a, b)| **a > 0.0 && **b > 0.0).count();
-    let either = golden.iter().zip(ours).filter(|(a, b)| **a > 0.0 || **b > 0.0).count();
-    if either == 0 { 1.0 } else { both as f64 / either as f64 }
+    let both = golden
+        .iter()
+        .zip(ours)
+        .filter(|(a, b)| **a > 0.0 && **b > 0.0)
+        .count();
+    let either = golden
+        .iter()
+        .zip(ours)
+        .filter(|(a, b)| **a > 0.0 || **b > 0.0)
+        .count();
+    if either == 0 {
+        1.0
+    } else {
+        both as f64 / either as f64
+    }
 }
 
 /// `[1, h, w, c]` to `[1, c, h, w]`, the order of the reference's maps.
 fn channels_first(values: &[f32], shape: &[usize]) -> Vec<f32> {
-    let [_, h, w, c] = *shape else { return values.to_vec() };
+    let [_, h, w, c] = *shape else {
+        return values.to_vec();
+    };
     let mut out = Vec::with_capacity(values.len());
     for channel in 0..c {
         out.extend((0..h * w).map(|cell| values[cell * c + channel]));

@@ -17,25 +17,43 @@ use std::time::Instant;
 const MODE: &str = "text_cls/";
 
 pub fn run(golden: &Golden, config: &Sam3Config, device: &Device) -> Result<Report> {
-    let model = parameters::load(config.init(device), &mut |info| Ok::<_, Infallible>(weights(info)))?;
+    let model = parameters::load(config.init(device), &mut |info| {
+        Ok::<_, Infallible>(weights(info))
+    })?;
     let side = config.image_side;
-    let image = TensorData::new(golden.require("in.pixel_values")?.values.clone(), [1, 3, side, side]);
+    let image = TensorData::new(
+        golden.require("in.pixel_values")?.values.clone(),
+        [1, 3, side, side],
+    );
     let context = config.text.context;
-    let ids: Vec<i32> = golden.require("in.input_ids")?.values.iter().map(|id| *id as i32).collect();
-    let valid: Vec<bool> = golden.require("in.attention_mask")?.values.iter().map(|v| *v != 0.0).collect();
+    let ids: Vec<i32> = golden
+        .require("in.input_ids")?
+        .values
+        .iter()
+        .map(|id| *id as i32)
+        .collect();
+    let valid: Vec<bool> = golden
+        .require("in.attention_mask")?
+        .values
+        .iter()
+        .map(|v| *v != 0.0)
+        .collect();
     let words = valid.iter().filter(|valid| **valid).count();
     let image = Tensor::<4>::from_data(image, device);
     let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, context]), device);
     let valid = Tensor::<2, Bool>::from_data(TensorData::new(valid, [1, context]), device);
 
     let start = Instant::now();
-    let ((grounding, masks), recorded) = record(|_| true, || {
-        let features = model.encode_image(image);
-        let text = model.encode_text(ids, valid);
-        let grounding = model.ground(&features, &text);
-        let masks = model.masks(&grounding.pixels, grounding.hs.clone());
-        (grounding, masks)
-    });
+    let ((grounding, masks), recorded) = record(
+        |_| true,
+        || {
+            let features = model.encode_image(image);
+            let text = model.encode_text(ids, valid);
+            let grounding = model.ground(&features, &text);
+            let masks = model.masks(&grounding.pixels, grounding.hs.clone());
+            (grounding, masks)
+        },
+    );
     let seconds = start.elapsed().as_secs_f64();
 
     let mut seen = BTreeSet::new();
@@ -55,7 +73,10 @@ pub fn run(golden: &Golden, config: &Sam3Config, device: &Device) -> Result<Repo
         ("out.pred_masks", masks.clone()),
         ("out.pred_boxes", corners),
         ("out.pred_logits", values(grounding.logits.into_data())),
-        ("out.presence_logits", values(grounding.presence.into_data())),
+        (
+            "out.presence_logits",
+            values(grounding.presence.into_data()),
+        ),
         ("out.semantic_seg", values(grounding.semantic.into_data())),
     ];
     for (name, ours) in outputs {
@@ -65,9 +86,22 @@ pub fn run(golden: &Golden, config: &Sam3Config, device: &Device) -> Result<Repo
             seen.insert(name);
         }
     }
-    let mask_iou = golden.get("text_cls/out.pred_masks").map(|tensor| iou(&tensor.values, &masks));
-    let left_out = golden.names(MODE).filter(|name| !seen.contains(*name)).map(|name| (name.clone(), reason(name))).collect();
-    Ok(Report { kind: "tiny", rows, left_out, mask_iou, seconds })
+    let mask_iou = golden
+        .get("text_cls/out.pred_masks")
+        .map(|tensor| iou(&tensor.values, &masks));
+    let left_out = golden
+        .names(MODE)
+        .filter(|name| !seen.contains(*name))
+        .map(|name| (name.clone(), reason(name)))
+        .collect();
+    Ok(Report {
+        kind: "tiny",
+        rows,
+        left_out,
+        mask_iou,
+        seconds,
+        peak_memory_bytes: None,
+    })
 }
 
 /// Synthetic values keyed by the Hugging Face names, in the canonical layout.
@@ -83,7 +117,10 @@ fn weights(info: &parameters::ParameterInfo) -> Vec<f32> {
         return values;
     }
     shape[0] /= names.len();
-    names.iter().flat_map(|name| synthetic::weights(name, &shape)).collect()
+    names
+        .iter()
+        .flat_map(|name| synthetic::weights(name, &shape))
+        .collect()
 }
 
 /// Compares everything that was recorded and that the golden knows.
@@ -96,17 +133,28 @@ fn intermediate(
     let mut by_name: BTreeMap<String, Vec<(&Recorded, Vec<f32>, Vec<usize>)>> = BTreeMap::new();
     for tensor in recorded {
         for (name, values, shape) in reference_names(tensor) {
-            by_name.entry(name).or_default().push((tensor, values, shape));
+            by_name
+                .entry(name)
+                .or_default()
+                .push((tensor, values, shape));
         }
     }
     let mut rows = Vec::new();
     for (name, calls) in by_name {
         let key = format!("{MODE}{name}");
-        let repeats = (0..).take_while(|i| golden.contains(&format!("{key}#{i}"))).count();
+        let repeats = (0..)
+            .take_while(|i| golden.contains(&format!("{key}#{i}")))
+            .count();
         if let Some(tensor) = golden.get(&key) {
             // One call there for all layers, one call here for each.
-            let ours: Vec<f32> = calls.iter().flat_map(|(_, values, shape)| valid_rows(values, shape, words)).collect();
-            rows.push(compare(&key, &valid_rows_of(tensor, words), &ours).context("a tensor of another size")?);
+            let ours: Vec<f32> = calls
+                .iter()
+                .flat_map(|(_, values, shape)| valid_rows(values, shape, words))
+                .collect();
+            rows.push(
+                compare(&key, &valid_rows_of(tensor, words), &ours)
+                    .context("a tensor of another size")?,
+            );
             seen.insert(key);
         } else if repeats > 0 {
             // The output norm runs twice per layer there.
@@ -115,7 +163,11 @@ fn intermediate(
                 for repeat in i * step..(i + 1) * step {
                     let key = format!("{key}#{repeat}");
                     let tensor = golden.require(&key)?;
-                    rows.push(compare(&key, &valid_rows_of(tensor, words), &valid_rows(values, shape, words))?);
+                    rows.push(compare(
+                        &key,
+                        &valid_rows_of(tensor, words),
+                        &valid_rows(values, shape, words),
+                    )?);
                     seen.insert(key);
                 }
             }
@@ -137,15 +189,34 @@ fn reference_names(tensor: &Recorded) -> Vec<(String, Vec<f32>, Vec<usize>)> {
     let names = huggingface::names(&path);
     if let [q, k, v] = names.as_slice() {
         let width = tensor.shape.last().copied().unwrap_or(3) / 3;
-        let third = |i: usize| tensor.values.chunks(3 * width).flat_map(|row| row[i * width..(i + 1) * width].to_vec()).collect();
-        return [(q, 0), (k, 1), (v, 2)].map(|(name, i)| (name.clone(), third(i), tensor.shape.clone())).into();
+        let third = |i: usize| {
+            tensor
+                .values
+                .chunks(3 * width)
+                .flat_map(|row| row[i * width..(i + 1) * width].to_vec())
+                .collect()
+        };
+        return [(q, 0), (k, 1), (v, 2)]
+            .map(|(name, i)| (name.clone(), third(i), tensor.shape.clone()))
+            .into();
     }
     let name = names[0].clone();
-    let map = name.contains(".neck.") || name.contains("pixel_decoder") || name.ends_with("_projection") && name.contains("mask_decoder")
+    let map = name.contains(".neck.")
+        || name.contains("pixel_decoder")
+        || name.ends_with("_projection") && name.contains("mask_decoder")
         || name.ends_with("patch_embeddings.projection");
     if map && tensor.shape.len() == 4 {
-        let [b, h, w, c] = [tensor.shape[0], tensor.shape[1], tensor.shape[2], tensor.shape[3]];
-        return vec![(name, channels_first(&tensor.values, &tensor.shape), vec![b, c, h, w])];
+        let [b, h, w, c] = [
+            tensor.shape[0],
+            tensor.shape[1],
+            tensor.shape[2],
+            tensor.shape[3],
+        ];
+        return vec![(
+            name,
+            channels_first(&tensor.values, &tensor.shape),
+            vec![b, c, h, w],
+        )];
     }
     vec![(name, tensor.values.clone(), tensor.shape.clone())]
 }
@@ -157,7 +228,9 @@ fn valid_rows_of(tensor: &GoldenTensor, words: usize) -> Vec<f32> {
 /// Drops padding: of text (16 rows) all behind the words, of prompts (17 rows here, 18 there) all but words and class
 /// token, of geometry tokens (1 here, 2 there) all but the class token.
 fn valid_rows(values: &[f32], shape: &[usize], words: usize) -> Vec<f32> {
-    let [1, rows, width] = *shape else { return values.to_vec() };
+    let [1, rows, width] = *shape else {
+        return values.to_vec();
+    };
     let row = |i: usize| values[i * width..(i + 1) * width].iter().copied();
     match rows {
         16 => (0..words).flat_map(row).collect(),
@@ -177,13 +250,25 @@ fn reason(name: &str) -> &'static str {
         ("pos_embed", "tables; their effect is compared"),
         ("fpn_layers.3", "a level that the reference drops"),
         ("[3]", "a level that the reference drops"),
-        ("boxes_", "the dummy box that stands for Meta's text-only path"),
-        ("label_embed", "the dummy box that stands for Meta's text-only path"),
-        ("vision_layer_norm", "the dummy box that stands for Meta's text-only path"),
+        (
+            "boxes_",
+            "the dummy box that stands for Meta's text-only path",
+        ),
+        (
+            "label_embed",
+            "the dummy box that stands for Meta's text-only path",
+        ),
+        (
+            "vision_layer_norm",
+            "the dummy box that stands for Meta's text-only path",
+        ),
         ("in.", "an input"),
         ("mask", "a mask of padding or a copy of a compared output"),
         ("text_encoder.text_projection", "not used by SAM 3"),
         ("pooler_output", "not used by SAM 3"),
     ];
-    REASONS.iter().find(|(part, _)| name.contains(part)).map_or("a copy of a compared tensor", |(_, reason)| reason)
+    REASONS
+        .iter()
+        .find(|(part, _)| name.contains(part))
+        .map_or("a copy of a compared tensor", |(_, reason)| reason)
 }
