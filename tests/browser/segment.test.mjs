@@ -10,9 +10,9 @@ after(() => browser.close());
 
 /**
  * The least Dice with the ground truth for "lungs" on the chest X-ray, which the model was not trained on: low
- * enough for a model after a short training, far above what a wrong window, a flip or an untrained model gives.
+ * enough for a model after a short training; a blob in the middle of the chest gives 0.52.
  */
-const LUNGS_DICE = 0.5;
+const LUNGS_DICE = 0.65;
 
 const area = (mask) => mask.reduce((sum, bit) => sum + bit, 0);
 
