@@ -127,7 +127,7 @@ export class App {
     ui.queue.hidden = true;
     if (!(await this.#openBlob(sample.bytes))) return;
     ui.attribution.hidden = false;
-    ui.attribution.textContent = `${sample.attribution} Licence: ${sample.licence}. Source: ${sample.source}`;
+    ui.attribution.textContent = [sample.attribution, `licence ${sample.licence}`, sample.source].join(' · ');
     if (ui.prompts.value.trim() === '' || ui.prompts.value === this.#suggested) {
       this.#suggested = sample.prompts.join(', ');
       ui.prompts.value = this.#suggested;
