@@ -6,7 +6,7 @@ use crate::metrics::dice;
 /// Presence probabilities that are tried.
 const PRESENCE: [f32; 11] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
 /// Fewer images than this choose nothing.
-const FEWEST: usize = 3;
+const FEWEST: usize = 2;
 /// Where the middle of both ranges lies.
 const MIDDLE: usize = MASK_THRESHOLDS.len() / 2;
 
@@ -27,40 +27,59 @@ impl Thresholds {
     };
 }
 
-/// The pair that maximises the mean over images of Dice where the prompt is present and of staying silent where it is
-/// absent. Present and absent images weigh the same in sum. Ties go to the values nearest one half; with too few images
-/// nothing is chosen.
+/// The presence threshold that best tells images with the prompt from images without (mean of both shares judged rightly),
+/// and the mask threshold with the best mean Dice over images with it. Ties go to the value nearest one half; with too few
+/// images nothing is chosen.
 pub fn choose<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> Thresholds {
-    let answers: Vec<&Answer> = answers.into_iter().collect();
-    if answers.iter().filter(|answer| answer.present).count() < FEWEST {
-        return Thresholds::DEFAULT;
+    let (present, absent): (Vec<&Answer>, Vec<&Answer>) =
+        answers.into_iter().partition(|answer| answer.present);
+    let mut chosen = Thresholds::DEFAULT;
+    if present.len() < FEWEST {
+        return chosen;
     }
-    let mut best = (f64::MIN, f32::MAX, Thresholds::DEFAULT);
-    for presence in PRESENCE {
-        for mask in 0..MASK_THRESHOLDS.len() {
-            let value = value(&answers, presence, mask);
-            let away = (presence - 0.5).abs() + (MASK_THRESHOLDS[mask] - 0.5).abs();
-            if value > best.0 + 1e-9 || (value > best.0 - 1e-9 && away < best.1) {
-                best = (value.max(best.0), away, Thresholds { presence, mask });
-            }
-        }
+    if absent.len() >= FEWEST {
+        let rightly = |threshold: f32| {
+            share(&present, |answer| answer.presence > threshold)
+                + share(&absent, |answer| answer.presence <= threshold)
+        };
+        chosen.presence = best(
+            PRESENCE
+                .into_iter()
+                .map(|threshold| (threshold, rightly(threshold), (threshold - 0.5).abs())),
+        )
+        .unwrap_or(chosen.presence);
     }
-    best.2
+    let dice = |mask: usize| {
+        present
+            .iter()
+            .map(|answer| dice(answer.overlaps[mask]))
+            .sum::<f64>()
+            / present.len() as f64
+    };
+    chosen.mask = best(
+        (0..MASK_THRESHOLDS.len())
+            .map(|mask| (mask, dice(mask), (MASK_THRESHOLDS[mask] - 0.5).abs())),
+    )
+    .unwrap_or(chosen.mask);
+    chosen
 }
 
-fn value(answers: &[&Answer], presence: f32, mask: usize) -> f64 {
-    let mean = |present: bool| {
-        let of: Vec<f64> = answers
-            .iter()
-            .filter(|answer| answer.present == present)
-            .map(|answer| dice(answer.shown(presence, mask)))
-            .collect();
-        (!of.is_empty()).then(|| of.iter().sum::<f64>() / of.len() as f64)
-    };
-    match (mean(true), mean(false)) {
-        (Some(here), Some(absent)) => 0.5 * (here + absent),
-        (here, absent) => here.or(absent).unwrap_or(0.0),
-    }
+/// The candidate with the greatest value; among equals the one least far away.
+fn best<T>(candidates: impl Iterator<Item = (T, f64, f32)>) -> Option<T> {
+    candidates
+        .max_by(|a, b| {
+            let equal = (a.1 - b.1).abs() < 1e-9;
+            if equal {
+                b.2.total_cmp(&a.2)
+            } else {
+                a.1.total_cmp(&b.1)
+            }
+        })
+        .map(|(candidate, _, _)| candidate)
+}
+
+fn share(answers: &[&Answer], is: impl Fn(&Answer) -> bool) -> f64 {
+    answers.iter().filter(|answer| is(answer)).count() as f64 / answers.len().max(1) as f64
 }
 
 #[cfg(test)]
@@ -107,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn two_images_choose_nothing() {
-        let answers = [answer(true, 0.1, 0), answer(true, 0.1, 0)];
+    fn one_image_chooses_nothing() {
+        let answers = [answer(true, 0.1, 0), answer(false, 0.05, 0)];
         assert_eq!(choose(&answers), Thresholds::DEFAULT);
     }
 
