@@ -127,11 +127,9 @@ impl Trainer {
             slots.len()
         );
         let mut state = State::new(weights);
-        if resume {
-            if let Some(path) = checkpoint::latest(folder)? {
-                state = checkpoint::load(&path, &slots, config.run.seed)?;
-                println!("resumed at step {}", state.step);
-            }
+        if resume && let Some(path) = checkpoint::latest(folder)? {
+            state = checkpoint::load(&path, &slots, config.run.seed)?;
+            println!("resumed at step {}", state.step);
         }
         let path = folder.join("metrics.jsonl");
         let metrics = OpenOptions::new()

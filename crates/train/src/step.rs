@@ -237,13 +237,13 @@ fn instance_pair(
     let device = answer.semantic.device();
     let [b, queries, d] = answer.hs.dims();
     let (mut picked, mut kept, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-    for row in 0..b {
+    for (row, asked) in rows.iter().enumerate() {
         let of_row: Vec<&Match> = matches.iter().filter(|m| m.row == row).take(most).collect();
         for slot in 0..most {
             picked.push((row * queries + of_row.get(slot).map_or(0, |m| m.query)) as i32);
             if let Some(found) = of_row.get(slot) {
                 kept.push((row * most + slot) as i32);
-                targets.extend(rows[row].target.object_mask(found.object));
+                targets.extend(asked.target.object_mask(found.object));
             }
         }
     }

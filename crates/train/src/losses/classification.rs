@@ -30,13 +30,7 @@ pub fn classification_loss(
 ) -> Tensor<1> {
     let [rows, queries] = logits.dims();
     let device = logits.device();
-    let host: Vec<f32> = logits
-        .clone()
-        .detach()
-        .into_data()
-        .convert::<f32>()
-        .into_vec()
-        .unwrap_or_default();
+    let host: Vec<f32> = logits.clone().detach().into_data().iter::<f32>().collect();
 
     let mut target = vec![0.0; rows * queries];
     let mut positive = vec![0.0; rows * queries];
