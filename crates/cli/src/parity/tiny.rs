@@ -130,13 +130,13 @@ fn intermediate(
     words: usize,
     seen: &mut BTreeSet<String>,
 ) -> Result<Vec<Row>> {
-    let mut by_name: BTreeMap<String, Vec<(&Recorded, Vec<f32>, Vec<usize>)>> = BTreeMap::new();
+    let mut by_name: BTreeMap<String, Vec<GoldenTensor>> = BTreeMap::new();
     for tensor in recorded {
         for (name, values, shape) in reference_names(tensor) {
             by_name
                 .entry(name)
                 .or_default()
-                .push((tensor, values, shape));
+                .push(GoldenTensor { shape, values });
         }
     }
     let mut rows = Vec::new();
@@ -149,7 +149,7 @@ fn intermediate(
             // One call there for all layers, one call here for each.
             let ours: Vec<f32> = calls
                 .iter()
-                .flat_map(|(_, values, shape)| valid_rows(values, shape, words))
+                .flat_map(|call| valid_rows_of(call, words))
                 .collect();
             rows.push(
                 compare(&key, &valid_rows_of(tensor, words), &ours)
@@ -159,14 +159,14 @@ fn intermediate(
         } else if repeats > 0 {
             // The output norm runs twice per layer there.
             let step = if repeats == 2 * calls.len() { 2 } else { 1 };
-            for (i, (_, values, shape)) in calls.iter().enumerate() {
+            for (i, call) in calls.iter().enumerate() {
                 for repeat in i * step..(i + 1) * step {
                     let key = format!("{key}#{repeat}");
                     let tensor = golden.require(&key)?;
                     rows.push(compare(
                         &key,
                         &valid_rows_of(tensor, words),
-                        &valid_rows(values, shape, words),
+                        &valid_rows_of(call, words),
                     )?);
                     seen.insert(key);
                 }
