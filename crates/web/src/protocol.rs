@@ -325,7 +325,7 @@ mod tests {
         let response = Response::Error {
             id: 3,
             error: Failure {
-                code: "DCM-TRUNCATED".into(),
+                code: "DICOM-TRUNCATED".into(),
                 message: "The file ends too early.".into(),
                 next_step: "Copy it again.".into(),
             },

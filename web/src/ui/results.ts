@@ -34,7 +34,7 @@ function item(picture: PictureInfo | undefined, shown: Shown, onVisibility: () =
     'li',
     { className: found ? 'result' : 'result none' },
     element('label', {}, box, swatch, element('span', { className: 'prompt' }, answer.prompt)),
-    element('span', { className: 'score', title: 'Best score' }, number(answer.bestScore, 2)),
+    headline(answer, found),
     element('p', { className: 'detail' }, found ? areas(picture, answer) : missing(answer)),
   );
   if (answer.cut) made.append(element('p', { className: 'detail warn' }, answer.cut.message));
@@ -49,12 +49,26 @@ function item(picture: PictureInfo | undefined, shown: Shown, onVisibility: () =
   return made;
 }
 
+/** The number that decided: of a semantic mask its presence, of instances the best score. */
+function headline(answer: PromptAnswer, found: boolean): HTMLElement {
+  return found && isSemantic(answer)
+    ? element('span', { className: 'score', title: 'Presence' }, number(answer.presence, 2))
+    : element('span', { className: 'score', title: 'Best score' }, number(answer.bestScore, 2));
+}
+
+/** A mask without instances comes from the semantic head. */
+function isSemantic(answer: PromptAnswer): boolean {
+  return answer.instances.length === 0;
+}
+
 function areas(picture: PictureInfo | undefined, answer: PromptAnswer): string {
   const count = answer.instances.length;
   const share = picture ? (100 * answer.areaPx) / (picture.width * picture.height) : 0;
   const parts = [
     ...(count > 1 ? [`${number(count)} instances`] : []),
-    `presence ${number(answer.presence, 2)}`,
+    isSemantic(answer)
+      ? `presence; best instance ${number(answer.bestScore, 2)}`
+      : `presence ${number(answer.presence, 2)}`,
     `${number(answer.areaPx)} px (${number(share, 1)} %)`,
     answer.areaMm2 === null ? 'not calibrated' : `${number(answer.areaMm2, 1)} mm²`,
   ];
