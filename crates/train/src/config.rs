@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 
+mod layers;
+
 /// Everything a training run needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,9 @@ pub struct TrainConfig {
 pub struct RunConfig {
     /// Folder for checkpoints and metrics; created if missing.
     pub folder: PathBuf,
+    /// Model folder whose weights the run starts from (fine-tuning, paper section 3); random values where absent.
+    #[serde(default)]
+    pub start_from: Option<PathBuf>,
     /// Every random number follows from it.
     pub seed: u64,
     /// Threads that each train a share of the batch on their own copy of the model.
@@ -223,14 +228,16 @@ fn default_betas() -> [f32; 2] {
 impl TrainConfig {
     /// Reads and checks a configuration; relative paths in it are relative to the working directory.
     ///
+    /// A file that says `extends = "other.toml"`, relative to itself, has everything of the other file that it does not
+    /// set itself; lists are replaced, not joined.
+    ///
     /// # Errors
     /// Unreadable or invalid TOML, unknown fields, values that no training can run with.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let config: Self = toml::from_str(&text).map_err(|source| TrainError::Toml { source })?;
+        let table = layers::read(path)?;
+        let config: Self = table
+            .try_into()
+            .map_err(|source| TrainError::Toml { source })?;
         config.check()?;
         Ok(config)
     }

@@ -77,6 +77,14 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
+    /// The model folder to start from does not fit or is damaged.
+    #[error("cannot start from {}: {reason}", folder.display())]
+    Start {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The loss became infinite or undefined.
     #[error("the loss is not finite at step {step}")]
     Diverged {
@@ -107,6 +115,7 @@ impl TrainError {
             Self::ExternalDataset { .. } => "TRAIN-EXTERNAL-DATASET",
             Self::EmptyCorpus => "TRAIN-EMPTY-CORPUS",
             Self::Checkpoint { .. } => "TRAIN-CHECKPOINT",
+            Self::Start { .. } => "TRAIN-START",
             Self::Diverged { .. } => "TRAIN-DIVERGED",
             Self::Other { .. } => "TRAIN-OTHER",
         }
@@ -131,6 +140,9 @@ impl TrainError {
             Self::EmptyCorpus => "Widen `data.tiers` or `data.datasets`.",
             Self::Checkpoint { .. } => {
                 "Start without --resume, or restore the configuration the checkpoint was made with."
+            }
+            Self::Start { .. } => {
+                "Name a model folder with the configuration of `[model]` in `run.start_from`, or leave it out."
             }
             Self::Diverged { .. } => {
                 "Lower `schedule.learning_rate` and resume from the last checkpoint."

@@ -23,6 +23,7 @@ pub mod parameters;
 mod run;
 pub mod sample;
 pub mod schedule;
+mod start;
 pub mod step;
 pub mod target;
 pub mod tokens;

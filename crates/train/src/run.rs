@@ -19,6 +19,7 @@ use crate::error::TrainError;
 use crate::parameters::{self, Slot};
 use crate::sample::Sampler;
 use crate::schedule::learning_rate;
+use crate::start;
 use crate::step::{self, Terms};
 use crate::tokens::PromptEncoder;
 use crate::validate::validate;
@@ -118,7 +119,11 @@ impl Trainer {
 
         let device = Device::flex();
         device.seed(config.run.seed);
-        let model = config.model.init(&device);
+        let mut model = config.model.init(&device);
+        if let Some(folder) = &config.run.start_from {
+            model = start::from_model_folder(model, folder)?;
+            println!("starts from the weights of {}", folder.display());
+        }
         let (slots, weights) = parameters::collect(&model);
         let count: usize = weights.iter().map(Vec::len).sum();
         println!(

@@ -1,0 +1,89 @@
+//! The start of a fine-tuning run: the weights of a model folder (paper section 3: every weight of SAM 3 is where
+//! Medical SAM3 starts, and every weight is trained).
+
+use std::path::Path;
+
+use medsam3_model::Sam3;
+use medsam3_model::parameters::{self, ParameterInfo};
+use medsam3_weights::{DirectorySource, Reader};
+
+use crate::error::TrainError;
+
+/// `model` with the values of a verified model folder of the same configuration.
+///
+/// # Errors
+/// [`TrainError::Start`] for a folder that is damaged or lacks, adds or shapes tensors differently; all are named.
+pub fn from_model_folder(model: Sam3, folder: &Path) -> Result<Sam3, TrainError> {
+    let bad = |reason: &dyn std::fmt::Display| TrainError::Start {
+        folder: folder.to_owned(),
+        reason: reason.to_string(),
+    };
+    // A directory answers at once; nothing here waits.
+    let mut reader =
+        pollster::block_on(Reader::open(DirectorySource::new(folder))).map_err(|e| bad(&e))?;
+    let expected = parameters::parameters(&model);
+    reader
+        .check_tensors(
+            expected
+                .iter()
+                .map(|info| (info.name.as_str(), info.shape.as_slice())),
+            parameters::is_unused,
+        )
+        .map_err(|e| bad(&e))?;
+    pollster::block_on(reader.verify(|_, _| ())).map_err(|e| bad(&e))?;
+    let mut read = |info: &ParameterInfo| -> Result<Vec<f32>, TrainError> {
+        pollster::block_on(reader.tensor(&info.name)).map_err(|e| bad(&e))
+    };
+    parameters::load(model, &mut read).map_err(|e| bad(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use medsam3_model::Sam3Config;
+
+    use super::*;
+
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../weights/default");
+
+    fn default_config() -> Sam3Config {
+        let text = std::fs::read_to_string(Path::new(FOLDER).join("manifest.json"));
+        let manifest: serde_json::Value =
+            serde_json::from_str(&text.expect("a manifest")).expect("JSON");
+        serde_json::from_value(manifest["config"].clone()).expect("a configuration")
+    }
+
+    /// The values are compared with the shard itself, read by the safetensors crate.
+    #[test]
+    fn every_tensor_is_the_folders() {
+        let model = default_config().init(&Device::flex());
+        let model = from_model_folder(model, Path::new(FOLDER)).expect("a start");
+        let shard = std::fs::read_dir(FOLDER)
+            .expect("a folder")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|e| e == "safetensors"));
+        let bytes = std::fs::read(shard.expect("a shard")).expect("readable");
+        let stored = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+        let mut compared = 0;
+        parameters::save(&model, &mut |info: ParameterInfo, values: Vec<f32>| {
+            let view = stored.tensor(&info.name).expect(&info.name);
+            let halves = view.data().as_chunks::<2>().0.iter();
+            let expected: Vec<f32> = halves
+                .map(|&pair| half::f16::from_le_bytes(pair).to_f32())
+                .collect();
+            assert!(values == expected, "{} differs", info.name);
+            compared += 1;
+        });
+        assert!(compared > 100, "only {compared} tensors");
+    }
+
+    #[test]
+    fn a_folder_of_another_size_is_refused_by_name() {
+        let mut config = default_config();
+        config.transformer.queries += 1;
+        let model = config.init(&Device::flex());
+        let error = from_model_folder(model, Path::new(FOLDER)).expect_err("another shape");
+        assert_eq!(error.code(), "TRAIN-START");
+        assert!(error.to_string().contains("query_embed"), "{error}");
+    }
+}
