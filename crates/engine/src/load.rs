@@ -1,14 +1,10 @@
 //! A model folder onto a device: every file verified, names and shapes compared with the model's, then one tensor at
 //! a time from the source to the device.
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
 use medsam3_model::burn::tensor::Device;
 use medsam3_model::parameters::{self, ParameterInfo};
 use medsam3_model::{Sam3, Sam3Config};
-use medsam3_weights::{Reader, Source, TOKENIZER_FILE, WeightsError};
+use medsam3_weights::{Reader, Source, TOKENIZER_FILE};
 
 use crate::{Control, EngineError, Stage, Tokenizer};
 
@@ -39,9 +35,6 @@ pub(crate) fn config_of<S: Source>(
 
 /// Verifies a model folder and loads it onto a device.
 ///
-/// The source must answer reads at once (memory, a directory, a browser's synchronous file handle) once its files are
-/// verified: the model takes its tensors in a call that cannot wait.
-///
 /// # Errors
 /// [`EngineError::Weights`], [`EngineError::Config`], [`EngineError::Tokenizer`], [`EngineError::Cancelled`], or the
 /// device's.
@@ -60,13 +53,17 @@ pub async fn load_model<S: Source>(
             .map(|info| (info.name.as_str(), info.shape.as_slice())),
         parameters::is_unused,
     )?;
-    control
-        .step(Stage::VerifyingWeights, 0, reader.manifest().total_bytes())
-        .await?;
-    reader
-        .verify(|done, total| control.report(Stage::VerifyingWeights, done, total))
-        .await?;
-    let tokenizer = reader.file(TOKENIZER_FILE).await?;
+    let total = reader.manifest().total_bytes();
+    let sizes: Vec<u64> = reader.manifest().files.iter().map(|f| f.bytes).collect();
+    let mut done = 0;
+    for (index, bytes) in sizes.into_iter().enumerate() {
+        let stage = Stage::VerifyingWeights;
+        control.step(stage, done, total).await?;
+        reader.verify_file(index, |more| control.report(stage, done + more, total))?;
+        done += bytes;
+    }
+    control.step(Stage::VerifyingWeights, done, total).await?;
+    let tokenizer = reader.file(TOKENIZER_FILE)?;
     let tokenizer = Tokenizer::from_json(&tokenizer, config.text.vocabulary, config.text.context)?;
 
     let total = expected.len() as u64;
@@ -74,7 +71,7 @@ pub async fn load_model<S: Source>(
     let mut done = 0;
     let mut tensor = |info: &ParameterInfo| -> Result<Vec<f32>, EngineError> {
         control.check()?;
-        let values = at_once(reader.tensor(&info.name))?;
+        let values = reader.tensor(&info.name)?;
         done += 1;
         control.report(Stage::ReadingWeights, done, total);
         Ok(values)
@@ -82,14 +79,4 @@ pub async fn load_model<S: Source>(
     let model = parameters::load(model, &mut tensor)?;
     control.check()?;
     Ok((model, config, tokenizer))
-}
-
-fn at_once<T>(future: impl Future<Output = Result<T, WeightsError>>) -> Result<T, WeightsError> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(WeightsError::File {
-            file: "model".to_owned(),
-            reason: "its source does not answer at once".to_owned(),
-        }),
-    }
 }

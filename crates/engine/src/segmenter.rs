@@ -125,7 +125,7 @@ impl Segmenter {
         options: LoadOptions,
         control: Control,
     ) -> Result<Self, EngineError> {
-        let mut reader = Reader::open(source).await?;
+        let mut reader = Reader::open(source)?;
         let (model, config, tokenizer) =
             load_model(&mut reader, &device, options, &control).await?;
         Ok(Self {

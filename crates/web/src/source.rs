@@ -28,16 +28,19 @@ impl PageSource {
 }
 
 impl Source for PageSource {
-    async fn size(&self, file: &str) -> Result<u64, WeightsError> {
+    fn size(&self, file: &str) -> Result<u64, WeightsError> {
         Ok(u64::from(self.file(file)?.length()))
     }
 
-    async fn read(&self, file: &str, offset: u64, len: usize) -> Result<Vec<u8>, WeightsError> {
+    fn read_at(&self, file: &str, offset: u64, buffer: &mut [u8]) -> Result<(), WeightsError> {
         let bytes = self.file(file)?;
-        let end = offset.saturating_add(len as u64);
+        let end = offset.saturating_add(buffer.len() as u64);
         let range = u32::try_from(offset).ok().zip(u32::try_from(end).ok());
         match range {
-            Some((start, end)) if end <= bytes.length() => Ok(bytes.subarray(start, end).to_vec()),
+            Some((start, end)) if end <= bytes.length() => {
+                bytes.subarray(start, end).copy_to(buffer);
+                Ok(())
+            }
             _ => Err(WeightsError::Truncated {
                 file: file.to_owned(),
                 expected: end,

@@ -33,11 +33,13 @@ pub enum WeightsError {
         reason: String,
     },
     /// The folder was written in another version of the format.
-    #[error("The model folder has format version {found}; this program reads version {supported}.")]
+    #[error(
+        "The model folder has format version {found}; this program reads versions up to {supported}."
+    )]
     Version {
         /// Version of the folder.
         found: u64,
-        /// Version of this program.
+        /// The newest version that this program reads.
         supported: u32,
     },
     /// A file is shorter or longer than the manifest says.
@@ -84,6 +86,20 @@ pub enum WeightsError {
         /// The name asked for.
         name: String,
     },
+    /// Bytes were asked for that a tensor does not have.
+    #[error(
+        "The tensor \"{name}\" has {bytes} bytes; {len} bytes from byte {offset} on were asked for."
+    )]
+    OutOfRange {
+        /// Canonical name.
+        name: String,
+        /// Bytes it has.
+        bytes: u64,
+        /// First byte asked for.
+        offset: u64,
+        /// Bytes asked for.
+        len: usize,
+    },
     /// The same tensor or file was written twice.
     #[error("\"{name}\" was written twice into the model folder.")]
     Duplicate {
@@ -110,14 +126,14 @@ pub enum WeightsError {
         /// `f32` or `f16`.
         precision: &'static str,
     },
-    /// One tensor alone is larger than a shard may be.
+    /// One row of a tensor alone is larger than a shard may be.
     #[error(
-        "The tensor \"{name}\" has {bytes} bytes, more than the {limit} bytes a shard may have."
+        "A row of the tensor \"{name}\" has {bytes} bytes, more than the {limit} bytes a shard may have."
     )]
     TensorTooLarge {
         /// Canonical name.
         name: String,
-        /// Its bytes.
+        /// Bytes of the row.
         bytes: u64,
         /// The limit.
         limit: u64,
@@ -150,6 +166,7 @@ impl WeightsError {
             Self::Hash { .. } => "WEIGHTS-HASH",
             Self::Layout { .. } => "WEIGHTS-LAYOUT",
             Self::Tensors { .. } | Self::NoSuchTensor { .. } => "WEIGHTS-TENSORS",
+            Self::OutOfRange { .. } => "WEIGHTS-OUT-OF-RANGE",
             Self::Duplicate { .. } => "WEIGHTS-DUPLICATE",
             Self::ValueCount { .. } => "WEIGHTS-VALUE-COUNT",
             Self::NotStorable { .. } => "WEIGHTS-NOT-STORABLE",
@@ -183,8 +200,8 @@ impl WeightsError {
             Self::TensorTooLarge { .. } => "Write the model in a smaller precision.",
             Self::NotAModelFolder { .. } => "Choose an empty folder, or the folder of a model.",
             Self::Write { .. } => "Check free space and permissions; nothing was replaced.",
-            Self::Duplicate { .. } | Self::ValueCount { .. } => {
-                "This is a fault of the program that writes the model; please report it."
+            Self::OutOfRange { .. } | Self::Duplicate { .. } | Self::ValueCount { .. } => {
+                "This is a fault of this program, not of the model; please report it."
             }
         }
     }

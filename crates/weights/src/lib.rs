@@ -1,6 +1,6 @@
 //! A model as a folder: `manifest.json`, safetensors shards of at most 64 MiB, `tokenizer.json` and
 //! `MODEL_CARD.md`. Written whole or not at all; read strictly, each file's SHA-256 checked before any of its
-//! tensors is used, one tensor in memory at a time. Knows names, shapes and bytes, not the model.
+//! tensors is used, one tensor or a range of it in memory at a time. Knows names, shapes and bytes, not the model.
 
 #![deny(
     clippy::unwrap_used,
@@ -21,8 +21,10 @@
 mod error;
 mod hash;
 pub mod huggingface;
+mod index;
 mod layout;
 mod manifest;
+mod quantise;
 mod reader;
 mod source;
 #[cfg(not(target_arch = "wasm32"))]
@@ -30,13 +32,15 @@ mod writer;
 
 pub use error::{Misshapen, WeightsError};
 pub use hash::sha256_hex;
+pub use index::TensorInfo;
 pub use manifest::{
-    FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_CARD_FILE, Manifest, MaskRule, Precision,
-    PromptEntry, Provenance, SHARD_LIMIT_BYTES, TOKENIZER_FILE, TensorEntry,
+    FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_CARD_FILE, Manifest, MaskRule,
+    OLDEST_FORMAT_VERSION, Part, Precision, PromptEntry, Provenance, Q8_BLOCK, SHARD_LIMIT_BYTES,
+    TOKENIZER_FILE, TensorEntry, scales_shape,
 };
 pub use reader::Reader;
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::DirectorySource;
 pub use source::{MemorySource, Source};
 #[cfg(not(target_arch = "wasm32"))]
-pub use writer::{ModelDescription, Writer};
+pub use writer::{ModelDescription, Sealed, Writer};

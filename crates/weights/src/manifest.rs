@@ -1,12 +1,17 @@
 //! `manifest.json`: what the model is, where it comes from, under which licence, and for each file its bytes,
 //! SHA-256 and tensors (name, dtype, shape in PyTorch's layout, byte offset from the start of the file).
+//! A tensor larger than a shard is cut by rows of its first axis over several files.
 
 use serde::{Deserialize, Serialize};
 
 use crate::WeightsError;
+use crate::index::TensorIndex;
 
-/// Version of the folder format that this crate reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the folder format that this crate writes: 2 brought q8, tensors cut over shards, parts and the
+/// vocabulary pack.
+pub const FORMAT_VERSION: u32 = 2;
+/// The oldest version that this crate reads. A folder of version 1 says nothing that version 2 does not.
+pub const OLDEST_FORMAT_VERSION: u32 = 1;
 /// The manifest's name in the folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// The tokenizer's name in the folder.
@@ -24,24 +29,29 @@ pub enum Precision {
     F32,
     /// IEEE half precision, two bytes; widened to f32 on reading.
     F16,
+    /// Signed bytes in blocks of 32 along the last axis, each with an f16 scale: value = byte * scale, symmetric,
+    /// bytes in -127..=127. Of a model: its large matrices; the rest is f16.
+    Q8,
 }
 
 impl Precision {
-    /// Bytes of one value.
+    /// Bytes of one value; scales come on top.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 => 2,
+            Self::Q8 => 1,
         }
     }
 
-    /// `"f32"` or `"f16"`.
+    /// `"f32"`, `"f16"` or `"q8"`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
+            Self::Q8 => "q8",
         }
     }
 }
@@ -93,7 +103,7 @@ pub struct Provenance {
     pub recipe: String,
 }
 
-/// One tensor in a shard.
+/// One tensor in a shard, or the rows of it that the shard holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TensorEntry {
@@ -101,22 +111,99 @@ pub struct TensorEntry {
     pub name: String,
     /// How its values are stored.
     pub dtype: Precision,
-    /// Shape in PyTorch's layout.
+    /// Shape of the whole tensor in PyTorch's layout.
     pub shape: Vec<usize>,
     /// Bytes from the start of the file to the first value.
     pub offset: u64,
+    /// q8 only: bytes from the start of the file to the first scale, an f16 for each block of 32 values of a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scales_offset: Option<u64>,
+    /// The rows of the first axis that this file holds, first and one past the last; all of them where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<[usize; 2]>,
 }
 
 impl TensorEntry {
-    /// Number of values, or `None` when the shape overflows.
-    pub(crate) fn values(&self) -> Option<usize> {
-        let mut shape = self.shape.iter();
-        shape.try_fold(1_usize, |n, &side| n.checked_mul(side))
+    /// Name of the values in the safetensors header: the canonical one, with the first row behind it where the tensor
+    /// is cut.
+    pub(crate) fn stored_name(&self) -> String {
+        match self.rows {
+            Some([first, _]) => format!("{}.rows.{first}", self.name),
+            None => self.name.clone(),
+        }
     }
 
-    /// Number of bytes, or `None` when the shape overflows.
+    /// Name of the scales in the safetensors header.
+    pub(crate) fn scales_name(&self) -> String {
+        format!("{}.scales", self.stored_name())
+    }
+
+    /// Shape of what this file holds.
+    pub(crate) fn stored_shape(&self) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if let (Some([first, end]), Some(rows)) = (self.rows, shape.first_mut()) {
+            *rows = end.saturating_sub(first);
+        }
+        shape
+    }
+
+    /// Bytes of the values that this file holds, or `None` when the shape overflows.
     pub(crate) fn bytes(&self) -> Option<usize> {
-        self.values()?.checked_mul(self.dtype.bytes())
+        count(&self.stored_shape())?.checked_mul(self.dtype.bytes())
+    }
+
+    /// Bytes of the scales that this file holds; 0 unless q8.
+    pub(crate) fn scales_bytes(&self) -> Option<usize> {
+        match self.dtype {
+            Precision::Q8 => count(&scales_shape(&self.stored_shape()))?.checked_mul(2),
+            Precision::F32 | Precision::F16 => Some(0),
+        }
+    }
+}
+
+/// Values of a q8 block: each has a scale of its own.
+pub const Q8_BLOCK: usize = 32;
+
+/// Number of values, or `None` when the shape overflows.
+pub(crate) fn count(shape: &[usize]) -> Option<usize> {
+    let mut shape = shape.iter();
+    shape.try_fold(1_usize, |n, &side| n.checked_mul(side))
+}
+
+/// Shape of the scales of a q8 tensor: blocks of 32 along the last axis.
+#[must_use]
+pub fn scales_shape(shape: &[usize]) -> Vec<usize> {
+    let mut shape = shape.to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = last.div_ceil(Q8_BLOCK);
+    }
+    shape
+}
+
+/// When a file of the model is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// From the start.
+    #[default]
+    Image,
+    /// Only for prompts outside the vocabulary pack: the text encoder.
+    Text,
+}
+
+impl Part {
+    /// The part that a canonical tensor belongs to. The two never share a file.
+    #[must_use]
+    pub fn of_tensor(name: &str) -> Self {
+        if name.starts_with("detector.backbone.language_backbone.") {
+            Self::Text
+        } else {
+            Self::Image
+        }
+    }
+
+    fn is_image(&self) -> bool {
+        *self == Self::Image
     }
 }
 
@@ -130,6 +217,9 @@ pub struct FileEntry {
     pub bytes: u64,
     /// SHA-256, 64 lower-case hexadecimal digits.
     pub sha256: String,
+    /// When it is needed.
+    #[serde(default, skip_serializing_if = "Part::is_image")]
+    pub part: Part,
     /// The tensors in it; empty for `tokenizer.json` and other files.
     #[serde(default)]
     pub tensors: Vec<TensorEntry>,
@@ -139,7 +229,7 @@ pub struct FileEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT_VERSION`].
+    /// [`OLDEST_FORMAT_VERSION`] to [`FORMAT_VERSION`].
     pub format_version: u32,
     /// The model's name.
     pub name: String,
@@ -176,7 +266,8 @@ impl Manifest {
             reason: e.to_string(),
         };
         let VersionOnly { format_version } = serde_json::from_slice(bytes).map_err(invalid)?;
-        if format_version != u64::from(FORMAT_VERSION) {
+        let supported = u64::from(OLDEST_FORMAT_VERSION)..=u64::from(FORMAT_VERSION);
+        if !supported.contains(&format_version) {
             return Err(WeightsError::Version {
                 found: format_version,
                 supported: FORMAT_VERSION,
@@ -215,18 +306,8 @@ impl Manifest {
             if !file.tensors.is_empty() && file.bytes > SHARD_LIMIT_BYTES {
                 return invalid(format!("\"{}\" is larger than a shard may be", file.name));
             }
-            for tensor in &file.tensors {
-                if !names.insert(("tensor", tensor.name.as_str())) {
-                    return invalid(format!("it names the tensor \"{}\" twice", tensor.name));
-                }
-                let end = tensor
-                    .bytes()
-                    .and_then(|n| tensor.offset.checked_add(n as u64));
-                if end.is_none_or(|end| end > file.bytes) {
-                    return invalid(format!("\"{}\" lies outside its file", tensor.name));
-                }
-            }
         }
+        TensorIndex::new(self)?;
         let probability = |p: f32| (0.0..=1.0).contains(&p);
         for prompt in &self.prompts {
             if !probability(prompt.threshold) || !prompt.mask_threshold.is_none_or(probability) {
@@ -279,7 +360,7 @@ mod tests {
 
     #[test]
     fn another_version_is_said_before_anything_else() {
-        let error = Manifest::parse(br#"{"format_version": 2, "all": "else"}"#).unwrap_err();
+        let error = Manifest::parse(br#"{"format_version": 3, "all": "else"}"#).unwrap_err();
         assert_eq!(error.code(), "WEIGHTS-VERSION");
     }
 

@@ -1,14 +1,16 @@
 //! Reads a model folder strictly: the manifest first, then each file's size and SHA-256 before anything of it is
-//! used, then one tensor at a time. A shard is hashed in pieces of 1 MiB, so host memory holds one tensor at most.
+//! used, then one tensor, or any range of its bytes, at a time. A shard is hashed in pieces of 1 MiB, so host memory
+//! holds what was asked for and no more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::hash::RunningHash;
+use crate::index::{Run, TensorIndex};
 use crate::layout::{self, HEADER_LENGTH_BYTES};
 use crate::manifest::MANIFEST_FILE;
-use crate::{FileEntry, Manifest, Misshapen, Source, TensorEntry, WeightsError};
+use crate::{FileEntry, Manifest, Misshapen, Source, TensorInfo, WeightsError};
 
-const CHUNK_BYTES: u64 = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 /// A manifest lists 1500 tensors in 200 KB; one of this size is not a manifest.
 const MANIFEST_LIMIT_BYTES: u64 = 16 << 20;
 
@@ -17,8 +19,7 @@ const MANIFEST_LIMIT_BYTES: u64 = 16 << 20;
 pub struct Reader<S> {
     source: S,
     manifest: Manifest,
-    /// Tensor name -> index of the file, index within the file.
-    tensors: BTreeMap<String, (usize, usize)>,
+    tensors: TensorIndex,
     verified: BTreeSet<usize>,
 }
 
@@ -27,21 +28,16 @@ impl<S: Source> Reader<S> {
     ///
     /// # Errors
     /// [`WeightsError::File`], [`WeightsError::Version`] or [`WeightsError::Manifest`].
-    pub async fn open(source: S) -> Result<Self, WeightsError> {
-        let bytes = source.size(MANIFEST_FILE).await?;
+    pub fn open(source: S) -> Result<Self, WeightsError> {
+        let bytes = source.size(MANIFEST_FILE)?;
         if bytes > MANIFEST_LIMIT_BYTES {
             return Err(WeightsError::Manifest {
                 reason: format!("it has {bytes} bytes"),
             });
         }
-        let bytes = source.read(MANIFEST_FILE, 0, bytes as usize).await?;
+        let bytes = read(&source, MANIFEST_FILE, 0, bytes as usize)?;
         let manifest = Manifest::parse(&bytes)?;
-        let mut tensors = BTreeMap::new();
-        for (file_index, file) in manifest.files.iter().enumerate() {
-            for (tensor_index, tensor) in file.tensors.iter().enumerate() {
-                tensors.insert(tensor.name.clone(), (file_index, tensor_index));
-            }
-        }
+        let tensors = TensorIndex::new(&manifest)?;
         Ok(Self {
             source,
             manifest,
@@ -53,6 +49,19 @@ impl<S: Source> Reader<S> {
     /// What the manifest says.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Names of all tensors, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.names()
+    }
+
+    /// How a tensor is stored.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoSuchTensor`].
+    pub fn info(&self, name: &str) -> Result<&TensorInfo, WeightsError> {
+        self.tensors.info(name)
     }
 
     /// Compares the folder's tensors with those of a model, given as canonical name and shape in PyTorch's layout.
@@ -67,17 +76,13 @@ impl<S: Source> Reader<S> {
     ) -> Result<(), WeightsError> {
         let mut missing = Vec::new();
         let mut misshapen = Vec::new();
-        let mut unexpected: BTreeSet<&str> = self
-            .tensors
-            .keys()
-            .map(String::as_str)
-            .filter(|name| !accepted(name))
-            .collect();
+        let names = self.names().filter(|name| !accepted(name));
+        let mut unexpected: BTreeSet<&str> = names.collect();
         for (name, shape) in expected {
             unexpected.remove(name);
-            match self.entry(name) {
+            match self.info(name) {
                 Err(_) => missing.push(name.to_owned()),
-                Ok((_, _, tensor)) if tensor.shape != shape => misshapen.push(Misshapen {
+                Ok(tensor) if tensor.shape != shape => misshapen.push(Misshapen {
                     name: name.to_owned(),
                     expected: shape.to_vec(),
                     found: tensor.shape.clone(),
@@ -98,64 +103,24 @@ impl<S: Source> Reader<S> {
     /// Verifies every file; `progress` hears the bytes done and the bytes in all.
     ///
     /// # Errors
-    /// As [`Reader::tensor`], for the first file that is not as the manifest says.
-    pub async fn verify(&mut self, mut progress: impl FnMut(u64, u64)) -> Result<(), WeightsError> {
+    /// As [`Reader::verify_file`], for the first file that is not as the manifest says.
+    pub fn verify(&mut self, mut progress: impl FnMut(u64, u64)) -> Result<(), WeightsError> {
         let total = self.manifest.total_bytes();
         let mut done = 0;
         for index in 0..self.manifest.files.len() {
-            let before = done;
-            self.verify_file(index, |bytes| progress(before + bytes, total))
-                .await?;
+            self.verify_file(index, |bytes| progress(done + bytes, total))?;
             done += self.manifest.files.get(index).map_or(0, |file| file.bytes);
             progress(done, total);
         }
         Ok(())
     }
 
-    /// The values of one tensor in row-major order; its file is verified first.
+    /// Verifies the manifest's file number `index` once: size, SHA-256 and, for a shard, its header. `progress` hears
+    /// the bytes done. For callers that have other work between two files.
     ///
     /// # Errors
-    /// [`WeightsError::NoSuchTensor`], [`WeightsError::File`], [`WeightsError::Truncated`],
-    /// [`WeightsError::Hash`] or [`WeightsError::Layout`].
-    pub async fn tensor(&mut self, name: &str) -> Result<Vec<f32>, WeightsError> {
-        let (file_index, _, _) = self.entry(name)?;
-        self.verify_file(file_index, |_| ()).await?;
-        let (_, file, tensor) = self.entry(name)?;
-        // `Manifest::parse` refused shapes that overflow.
-        let bytes = tensor.bytes().unwrap_or(0);
-        let bytes = self.source.read(&file.name, tensor.offset, bytes).await?;
-        Ok(layout::decode(tensor, &bytes))
-    }
-
-    /// A whole file that the manifest lists, e.g. `tokenizer.json`, after verification.
-    ///
-    /// # Errors
-    /// [`WeightsError::File`] when the manifest does not list it, else as [`Reader::tensor`].
-    pub async fn file(&mut self, name: &str) -> Result<Vec<u8>, WeightsError> {
-        let position = self.manifest.files.iter().position(|f| f.name == name);
-        let unlisted = || WeightsError::File {
-            file: name.to_owned(),
-            reason: "the manifest does not list it".to_owned(),
-        };
-        let index = position.ok_or_else(unlisted)?;
-        self.verify_file(index, |_| ()).await?;
-        let file = self.manifest.files.get(index).ok_or_else(unlisted)?;
-        self.source.read(name, 0, file.bytes as usize).await
-    }
-
-    fn entry(&self, name: &str) -> Result<(usize, &FileEntry, &TensorEntry), WeightsError> {
-        let find = || {
-            let &(file_index, tensor_index) = self.tensors.get(name)?;
-            let file = self.manifest.files.get(file_index)?;
-            Some((file_index, file, file.tensors.get(tensor_index)?))
-        };
-        find().ok_or_else(|| WeightsError::NoSuchTensor {
-            name: name.to_owned(),
-        })
-    }
-
-    /// Size, SHA-256 and, for a shard, header; each file once.
-    async fn verify_file(
+    /// [`WeightsError::File`], [`WeightsError::Truncated`], [`WeightsError::Hash`] or [`WeightsError::Layout`].
+    pub fn verify_file(
         &mut self,
         index: usize,
         mut progress: impl FnMut(u64),
@@ -166,7 +131,7 @@ impl<S: Source> Reader<S> {
         if self.verified.contains(&index) {
             return Ok(());
         }
-        let found = self.source.size(&file.name).await?;
+        let found = self.source.size(&file.name)?;
         if found != file.bytes {
             return Err(WeightsError::Truncated {
                 file: file.name.clone(),
@@ -175,11 +140,14 @@ impl<S: Source> Reader<S> {
             });
         }
         let mut hash = RunningHash::default();
+        let mut buffer = vec![0; CHUNK_BYTES.min(file.bytes as usize)];
         let mut done = 0;
         while done < file.bytes {
-            let len = CHUNK_BYTES.min(file.bytes - done);
-            hash.update(&self.source.read(&file.name, done, len as usize).await?);
-            done += len;
+            let len = buffer.len().min((file.bytes - done) as usize);
+            let chunk = buffer.get_mut(..len).unwrap_or_default();
+            self.source.read_at(&file.name, done, chunk)?;
+            hash.update(chunk);
+            done += len as u64;
             progress(done);
         }
         if hash.finish() != file.sha256 {
@@ -188,15 +156,118 @@ impl<S: Source> Reader<S> {
             });
         }
         if !file.tensors.is_empty() {
-            let header = read_header(&self.source, file).await?;
+            let header = read_header(&self.source, file)?;
             layout::check_header(file, &header)?;
         }
         self.verified.insert(index);
         Ok(())
     }
+
+    /// Takes every file as verified: for a source whose keeper hashed each file when it stored it and lets nobody
+    /// else write. Sizes are still checked by the reads themselves.
+    pub fn assume_verified(&mut self) {
+        self.verified = (0..self.manifest.files.len()).collect();
+    }
+
+    /// Fills `buffer` with the stored bytes of a tensor from byte `offset` of its values on, row-major, whatever
+    /// files they lie in; each of these is verified first.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoSuchTensor`], [`WeightsError::OutOfRange`], or as [`Reader::verify_file`].
+    pub fn read_at(
+        &mut self,
+        name: &str,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), WeightsError> {
+        self.read_run(name, Run::Values, offset, buffer)
+    }
+
+    /// As [`Reader::read_at`], of the little-endian f16 scales of a q8 tensor: `[..., ceil(last axis / 32)]`.
+    ///
+    /// # Errors
+    /// As [`Reader::read_at`].
+    pub fn read_scales_at(
+        &mut self,
+        name: &str,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), WeightsError> {
+        self.read_run(name, Run::Scales, offset, buffer)
+    }
+
+    fn read_run(
+        &mut self,
+        name: &str,
+        run: Run,
+        offset: u64,
+        mut buffer: &mut [u8],
+    ) -> Result<(), WeightsError> {
+        for range in self.tensors.ranges(name, run, offset, buffer.len())? {
+            self.verify_file(range.file, |_| ())?;
+            let (part, rest) = buffer.split_at_mut(range.len);
+            if let Some(file) = self.manifest.files.get(range.file) {
+                self.source.read_at(&file.name, range.offset, part)?;
+            }
+            buffer = rest;
+        }
+        Ok(())
+    }
+
+    /// The values of one tensor in row-major order, widened to f32; its files are verified first.
+    ///
+    /// # Errors
+    /// As [`Reader::read_at`].
+    pub fn tensor(&mut self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        // A damaged manifest must not reserve gigabytes: sizes are compared with the files before a buffer is made.
+        for file in self.tensors.files(name)? {
+            self.verify_file(file, |_| ())?;
+        }
+        let info = self.tensors.info(name)?.clone();
+        let mut bytes = vec![0; info.bytes as usize];
+        let mut scales = vec![0; info.scales_bytes as usize];
+        self.read_at(name, 0, &mut bytes)?;
+        self.read_scales_at(name, 0, &mut scales)?;
+        Ok(layout::decode(&info, &bytes, &scales))
+    }
+
+    /// A whole file that the manifest lists, e.g. `tokenizer.json`, after verification.
+    ///
+    /// # Errors
+    /// [`WeightsError::File`] when the manifest does not list it, else as [`Reader::verify_file`].
+    pub fn file(&mut self, name: &str) -> Result<Vec<u8>, WeightsError> {
+        let position = self.manifest.files.iter().position(|f| f.name == name);
+        let index = position.ok_or_else(|| WeightsError::File {
+            file: name.to_owned(),
+            reason: "the manifest does not list it".to_owned(),
+        })?;
+        self.verify_file(index, |_| ())?;
+        let bytes = self.manifest.files.get(index).map_or(0, |file| file.bytes);
+        read(&self.source, name, 0, bytes as usize)
+    }
 }
 
-async fn read_header(source: &impl Source, file: &FileEntry) -> Result<Vec<u8>, WeightsError> {
+/// Asks for the size before the buffer is made: a damaged header must not reserve gigabytes.
+fn read(
+    source: &impl Source,
+    file: &str,
+    offset: u64,
+    len: usize,
+) -> Result<Vec<u8>, WeightsError> {
+    let (expected, found) = (offset.saturating_add(len as u64), source.size(file)?);
+    if expected > found {
+        return Err(WeightsError::Truncated {
+            file: file.to_owned(),
+            expected,
+            found,
+        });
+    }
+    let mut bytes = vec![0; len];
+    source.read_at(file, offset, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn read_header(source: &impl Source, file: &FileEntry) -> Result<Vec<u8>, WeightsError> {
     let not_safetensors = || WeightsError::Layout {
         file: file.name.clone(),
         reason: "it is not a safetensors file".to_owned(),
@@ -204,14 +275,12 @@ async fn read_header(source: &impl Source, file: &FileEntry) -> Result<Vec<u8>, 
     if file.bytes < HEADER_LENGTH_BYTES as u64 {
         return Err(not_safetensors());
     }
-    let length = source.read(&file.name, 0, HEADER_LENGTH_BYTES).await?;
-    let length: [u8; HEADER_LENGTH_BYTES] = length
-        .try_into()
-        .map_err(|_wrong_length: Vec<u8>| not_safetensors())?;
+    let mut length = [0; HEADER_LENGTH_BYTES];
+    source.read_at(&file.name, 0, &mut length)?;
     let length = u64::from_le_bytes(length);
-    if length > file.bytes - HEADER_LENGTH_BYTES as u64 {
+    let start = HEADER_LENGTH_BYTES as u64;
+    if length > file.bytes - start {
         return Err(not_safetensors());
     }
-    let start = HEADER_LENGTH_BYTES as u64;
-    source.read(&file.name, start, length as usize).await
+    read(source, &file.name, start, length as usize)
 }

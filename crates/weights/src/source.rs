@@ -1,33 +1,42 @@
-//! Where the bytes of a model folder come from: a directory, or memory. Reads are by range, so that no reader
-//! needs a whole shard; they are asynchronous because a browser's storage is.
+//! Where the bytes of a model folder come from: a directory, or memory; in a browser, files that its worker reads at
+//! once. Reads are by range and fill the caller's buffer, so that no reader needs a whole shard.
 
 use std::collections::BTreeMap;
 
 use crate::WeightsError;
 
-/// A folder that can be read by range.
-#[allow(async_fn_in_trait)] // Used by generic code on one thread; no caller needs the futures to be Send.
+/// A folder that can be read by range, at once.
 pub trait Source {
     /// Bytes of `file`.
     ///
     /// # Errors
     /// [`WeightsError::File`] when there is no such file.
-    async fn size(&self, file: &str) -> Result<u64, WeightsError>;
+    fn size(&self, file: &str) -> Result<u64, WeightsError>;
 
-    /// Exactly `len` bytes of `file` from `offset` on.
+    /// Fills `buffer` with the bytes of `file` from `offset` on.
     ///
     /// # Errors
     /// [`WeightsError::File`] when there is no such file, [`WeightsError::Truncated`] when it ends before.
-    async fn read(&self, file: &str, offset: u64, len: usize) -> Result<Vec<u8>, WeightsError>;
+    fn read_at(&self, file: &str, offset: u64, buffer: &mut [u8]) -> Result<(), WeightsError>;
 }
 
 impl<S: Source> Source for &S {
-    async fn size(&self, file: &str) -> Result<u64, WeightsError> {
-        (**self).size(file).await
+    fn size(&self, file: &str) -> Result<u64, WeightsError> {
+        (**self).size(file)
     }
 
-    async fn read(&self, file: &str, offset: u64, len: usize) -> Result<Vec<u8>, WeightsError> {
-        (**self).read(file, offset, len).await
+    fn read_at(&self, file: &str, offset: u64, buffer: &mut [u8]) -> Result<(), WeightsError> {
+        (**self).read_at(file, offset, buffer)
+    }
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn size(&self, file: &str) -> Result<u64, WeightsError> {
+        (**self).size(file)
+    }
+
+    fn read_at(&self, file: &str, offset: u64, buffer: &mut [u8]) -> Result<(), WeightsError> {
+        (**self).read_at(file, offset, buffer)
     }
 }
 
@@ -71,22 +80,22 @@ impl FromIterator<(String, Vec<u8>)> for MemorySource {
 }
 
 impl Source for MemorySource {
-    async fn size(&self, file: &str) -> Result<u64, WeightsError> {
+    fn size(&self, file: &str) -> Result<u64, WeightsError> {
         Ok(self.file(file)?.len() as u64)
     }
 
-    async fn read(&self, file: &str, offset: u64, len: usize) -> Result<Vec<u8>, WeightsError> {
+    fn read_at(&self, file: &str, offset: u64, buffer: &mut [u8]) -> Result<(), WeightsError> {
         let bytes = self.file(file)?;
         let start = usize::try_from(offset).ok();
-        let range = start.and_then(|start| Some(start..start.checked_add(len)?));
+        let range = start.and_then(|start| Some(start..start.checked_add(buffer.len())?));
         let found = range.and_then(|range| bytes.get(range));
-        found
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| WeightsError::Truncated {
-                file: file.to_owned(),
-                expected: offset.saturating_add(len as u64),
-                found: bytes.len() as u64,
-            })
+        let found = found.ok_or_else(|| WeightsError::Truncated {
+            file: file.to_owned(),
+            expected: offset.saturating_add(buffer.len() as u64),
+            found: bytes.len() as u64,
+        })?;
+        buffer.copy_from_slice(found);
+        Ok(())
     }
 }
 
@@ -138,14 +147,13 @@ mod directory {
     }
 
     impl Source for DirectorySource {
-        async fn size(&self, file: &str) -> Result<u64, WeightsError> {
+        fn size(&self, file: &str) -> Result<u64, WeightsError> {
             Ok(self.open(file)?.1)
         }
 
-        async fn read(&self, file: &str, offset: u64, len: usize) -> Result<Vec<u8>, WeightsError> {
+        fn read_at(&self, file: &str, offset: u64, buffer: &mut [u8]) -> Result<(), WeightsError> {
             let (mut opened, size) = self.open(file)?;
-            let end = offset.saturating_add(len as u64);
-            // Asked before the buffer is made: a damaged manifest must not reserve gigabytes.
+            let end = offset.saturating_add(buffer.len() as u64);
             if end > size {
                 return Err(WeightsError::Truncated {
                     file: file.to_owned(),
@@ -153,12 +161,10 @@ mod directory {
                     found: size,
                 });
             }
-            let mut bytes = vec![0; len];
             opened
                 .seek(SeekFrom::Start(offset))
-                .and_then(|_| opened.read_exact(&mut bytes))
-                .map_err(|e| unreadable(file, &e))?;
-            Ok(bytes)
+                .and_then(|_| opened.read_exact(buffer))
+                .map_err(|e| unreadable(file, &e))
         }
     }
 }

@@ -1,19 +1,20 @@
 //! Writes a model folder: tensors are gathered into shards, everything goes into a hidden folder beside the
 //! target, and a rename puts it in place. A crash leaves the old model, or none; never half of one.
 
+mod place;
+mod shard;
+
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use safetensors::tensor::TensorView;
-
-use crate::layout::{self, HEADER_LENGTH_BYTES};
-use crate::manifest::is_plain_name;
+use crate::manifest::{count, is_plain_name, scales_shape};
 use crate::{
-    FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_CARD_FILE, Manifest, MaskRule, Precision,
-    PromptEntry, Provenance, SHARD_LIMIT_BYTES, TensorEntry, WeightsError, sha256_hex,
+    FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_CARD_FILE, Manifest, MaskRule, Part, Precision,
+    PromptEntry, Provenance, SHARD_LIMIT_BYTES, TensorEntry, WeightsError, layout, sha256_hex,
 };
+pub use place::Sealed;
+use place::{Scratch, write_durably};
+use shard::{Piece, header_share_bytes};
 
 /// What the manifest says beside the files.
 #[derive(Debug, Clone)]
@@ -34,21 +35,14 @@ pub struct ModelDescription {
     pub prompts: Vec<PromptEntry>,
 }
 
-struct Pending {
-    name: String,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
 /// A model folder being written. Dropping it before [`Writer::finish`] leaves the target as it was.
 pub struct Writer {
-    target: PathBuf,
-    /// The hidden folder beside the target; removed on drop unless it became the target.
-    scratch: PathBuf,
+    scratch: Scratch,
     shard_limit_bytes: u64,
     description: ModelDescription,
-    pending: Vec<Pending>,
+    pending: Vec<Piece>,
     pending_bytes: u64,
+    pending_part: Part,
     names: BTreeSet<String>,
     files: Vec<FileEntry>,
 }
@@ -70,28 +64,20 @@ impl Writer {
         description: ModelDescription,
         shard_limit_bytes: u64,
     ) -> Result<Self, WeightsError> {
-        let target = std::path::absolute(target).map_err(|e| cannot_write(&e))?;
-        refuse_other_folders(&target)?;
-        let name = target.file_name().map(|n| n.to_string_lossy().into_owned());
-        let name = name.unwrap_or_else(|| "model".to_owned());
-        let scratch = target.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        if scratch.exists() {
-            fs::remove_dir_all(&scratch).map_err(|e| cannot_write(&e))?;
-        }
-        fs::create_dir_all(&scratch).map_err(|e| cannot_write(&e))?;
         Ok(Self {
-            target,
-            scratch,
+            scratch: Scratch::beside(target)?,
             shard_limit_bytes,
             description,
             pending: Vec::new(),
             pending_bytes: 0,
+            pending_part: Part::Image,
             names: BTreeSet::new(),
             files: Vec::new(),
         })
     }
 
-    /// Adds a tensor: `values` in row-major order of `shape`, PyTorch's layout.
+    /// Adds a tensor: `values` in row-major order of `shape`, PyTorch's layout. One that is larger than a shard is cut
+    /// by rows of its first axis.
     ///
     /// # Errors
     /// [`WeightsError::ValueCount`], [`WeightsError::Duplicate`], [`WeightsError::NotStorable`],
@@ -102,7 +88,7 @@ impl Writer {
         shape: &[usize],
         values: &[f32],
     ) -> Result<(), WeightsError> {
-        if shape.iter().product::<usize>() != values.len() {
+        if count(shape) != Some(values.len()) {
             return Err(WeightsError::ValueCount {
                 name: name.to_owned(),
                 shape: shape.to_vec(),
@@ -114,47 +100,75 @@ impl Writer {
                 name: name.to_owned(),
             });
         }
-        let bytes = layout::encode(name, values, self.description.precision)?;
-        let size = header_share_bytes(name) + bytes.len() as u64;
-        if size > self.shard_limit_bytes {
+        let dtype = self.description.precision.of_tensor(name, shape);
+        let columns = shape.last().copied().unwrap_or(1);
+        let entry = TensorEntry {
+            name: name.to_owned(),
+            dtype,
+            shape: shape.to_vec(),
+            offset: 0,
+            scales_offset: None,
+            rows: None,
+        };
+        let room = self
+            .shard_limit_bytes
+            .saturating_sub(header_share_bytes(name, dtype));
+        let whole_bytes = stored_bytes(shape, dtype);
+        if whole_bytes <= room {
+            let stored = layout::encode(name, values, columns, dtype)?;
+            return self.gather(Piece { entry, stored });
+        }
+        let rows = shape.first().copied().unwrap_or(1).max(1);
+        let row_bytes = whole_bytes / rows as u64;
+        let rows_at_once = (room / row_bytes.max(1)) as usize;
+        if shape.len() < 2 || rows_at_once == 0 {
             return Err(WeightsError::TensorTooLarge {
                 name: name.to_owned(),
-                bytes: bytes.len() as u64,
+                bytes: if shape.len() < 2 {
+                    whole_bytes
+                } else {
+                    row_bytes
+                },
                 limit: self.shard_limit_bytes,
             });
         }
-        if self.pending_bytes + size > self.shard_limit_bytes {
-            self.write_shard()?;
+        let row_values = values.len() / rows;
+        let mut first = 0;
+        for some in values.chunks(rows_at_once * row_values) {
+            let end = first + some.len() / row_values;
+            let stored = layout::encode(name, some, columns, dtype)?;
+            let entry = TensorEntry {
+                rows: Some([first, end]),
+                ..entry.clone()
+            };
+            self.gather(Piece { entry, stored })?;
+            first = end;
         }
-        self.pending_bytes += size;
-        self.pending.push(Pending {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            bytes,
-        });
         Ok(())
     }
 
-    /// Adds a file that is no shard, e.g. `tokenizer.json` or the model card.
+    /// Adds a file that is no shard, e.g. `tokenizer.json`, the vocabulary pack or the model card.
     ///
     /// # Errors
     /// [`WeightsError::Duplicate`], [`WeightsError::Manifest`] for a name that is not plain, or
     /// [`WeightsError::Write`].
     pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), WeightsError> {
-        if !is_plain_name(name) || name == MANIFEST_FILE || name.ends_with(".safetensors") {
+        let is_shard = name.ends_with(".safetensors") && !name.starts_with("vocabulary.");
+        if !is_plain_name(name) || name == MANIFEST_FILE || is_shard {
             return Err(WeightsError::Manifest {
                 reason: format!("\"{name}\" is not a file name it may use"),
             });
         }
-        if self.scratch.join(name).exists() {
+        let path = self.scratch.path().join(name);
+        if path.exists() {
             return Err(WeightsError::Duplicate {
                 name: name.to_owned(),
             });
         }
-        write_durably(&self.scratch.join(name), bytes)?;
+        write_durably(&path, bytes)?;
         // The card is for people and may be edited after the model was written.
         if name != MODEL_CARD_FILE {
-            self.list(name.to_owned(), bytes, Vec::new());
+            self.list(name.to_owned(), bytes, Part::Image, Vec::new());
         }
         Ok(())
     }
@@ -164,9 +178,17 @@ impl Writer {
     ///
     /// # Errors
     /// [`WeightsError::Write`]; the target is then as it was.
-    pub fn finish(mut self) -> Result<Manifest, WeightsError> {
+    pub fn finish(self) -> Result<Manifest, WeightsError> {
+        self.seal()?.put_in_place()
+    }
+
+    /// Writes what is left and the manifest, and leaves the folder beside its target, to be verified first.
+    ///
+    /// # Errors
+    /// [`WeightsError::Write`]; the target is as it was.
+    pub fn seal(mut self) -> Result<Sealed, WeightsError> {
         self.write_shard()?;
-        let description = self.description.clone();
+        let description = self.description;
         let manifest = Manifest {
             format_version: FORMAT_VERSION,
             name: description.name,
@@ -176,7 +198,7 @@ impl Writer {
             provenance: description.provenance,
             mask_rule: description.mask_rule,
             prompts: description.prompts,
-            files: std::mem::take(&mut self.files),
+            files: self.files,
         };
         let failed = |e: serde_json::Error| WeightsError::Write {
             reason: e.to_string(),
@@ -184,34 +206,19 @@ impl Writer {
         let json = serde_json::to_vec_pretty(&manifest).map_err(failed)?;
         // What was written must be readable by the strict reader.
         let manifest = Manifest::parse(&json)?;
-        write_durably(&self.scratch.join(MANIFEST_FILE), &json)?;
-        let (old_card, new_card) = (
-            self.target.join(MODEL_CARD_FILE),
-            self.scratch.join(MODEL_CARD_FILE),
-        );
-        if old_card.exists() && !new_card.exists() {
-            fs::copy(&old_card, &new_card).map_err(|e| cannot_write(&e))?;
-        }
-        self.put_in_place()?;
-        Ok(manifest)
+        write_durably(&self.scratch.path().join(MANIFEST_FILE), &json)?;
+        Ok(Sealed::new(self.scratch, manifest))
     }
 
-    fn put_in_place(&self) -> Result<(), WeightsError> {
-        // A folder that is not empty cannot be renamed over: the old one steps aside first.
-        let aside = self.scratch.with_extension("old");
-        let replaces = self.target.exists();
-        if replaces {
-            fs::rename(&self.target, &aside).map_err(|e| cannot_write(&e))?;
+    fn gather(&mut self, piece: Piece) -> Result<(), WeightsError> {
+        let part = Part::of_tensor(&piece.entry.name);
+        let size = piece.size_bytes();
+        if part != self.pending_part || self.pending_bytes + size > self.shard_limit_bytes {
+            self.write_shard()?;
         }
-        if let Err(error) = fs::rename(&self.scratch, &self.target) {
-            if replaces {
-                fs::rename(&aside, &self.target).map_err(|e| cannot_write(&e))?;
-            }
-            return Err(cannot_write(&error));
-        }
-        if replaces {
-            fs::remove_dir_all(&aside).map_err(|e| cannot_write(&e))?;
-        }
+        self.pending_part = part;
+        self.pending_bytes += size;
+        self.pending.push(piece);
         Ok(())
     }
 
@@ -219,95 +226,43 @@ impl Writer {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let failed = |reason: String| WeightsError::Write { reason };
-        let pending = std::mem::take(&mut self.pending);
+        let (bytes, tensors) = shard::build(std::mem::take(&mut self.pending))?;
         self.pending_bytes = 0;
-        let precision = self.description.precision;
-        let dtype = layout::dtype_of(precision);
-        let mut views = Vec::with_capacity(pending.len());
-        for Pending { name, shape, bytes } in &pending {
-            let view = TensorView::new(dtype, shape.clone(), bytes);
-            views.push((name, view.map_err(|e| failed(e.to_string()))?));
-        }
-        let shard = safetensors::serialize(views, None).map_err(|e| failed(e.to_string()))?;
-        let read_back = safetensors::SafeTensors::read_metadata(&shard);
-        let (header_bytes, metadata) = read_back.map_err(|e| failed(e.to_string()))?;
-        let data_start = (HEADER_LENGTH_BYTES + header_bytes) as u64;
-        let mut tensors: Vec<TensorEntry> = metadata
-            .tensors()
-            .into_iter()
-            .map(|(name, info)| TensorEntry {
-                name,
-                dtype: precision,
-                shape: info.shape.clone(),
-                offset: data_start + info.data_offsets.0 as u64,
-            })
-            .collect();
-        tensors.sort_by_key(|tensor| tensor.offset);
-        let shards = self.files.iter().filter(|f| !f.tensors.is_empty()).count();
-        let name = format!("model-{:05}.safetensors", shards + 1);
-        write_durably(&self.scratch.join(&name), &shard)?;
-        self.list(name, &shard, tensors);
+        let part = self.pending_part;
+        let of_part = |file: &&FileEntry| !file.tensors.is_empty() && file.part == part;
+        let number = self.files.iter().filter(of_part).count() + 1;
+        let start = match part {
+            Part::Image => "model",
+            Part::Text => "text",
+        };
+        let name = format!("{start}-{number:05}.safetensors");
+        write_durably(&self.scratch.path().join(&name), &bytes)?;
+        self.list(name, &bytes, part, tensors);
         Ok(())
     }
 
-    fn list(&mut self, name: String, bytes: &[u8], tensors: Vec<TensorEntry>) {
+    fn list(&mut self, name: String, bytes: &[u8], part: Part, tensors: Vec<TensorEntry>) {
         self.files.push(FileEntry {
             name,
             bytes: bytes.len() as u64,
             sha256: sha256_hex(bytes),
+            part,
             tensors,
         });
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // After a success the folder has moved; after a failure there is nobody left to tell.
-        let _ = fs::remove_dir_all(&self.scratch);
-    }
-}
-
-/// An upper bound of what a tensor takes in the shard's header (name, dtype, shape, offsets) and padding.
-fn header_share_bytes(name: &str) -> u64 {
-    name.len() as u64 * 2 + 256
-}
-
-fn cannot_write(error: &std::io::Error) -> WeightsError {
-    WeightsError::Write {
-        reason: error.to_string(),
-    }
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
-    let write = || {
-        let mut file = fs::File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
+/// Bytes of values and scales; the shape was counted.
+fn stored_bytes(shape: &[usize], dtype: Precision) -> u64 {
+    let bytes = |shape: &[usize], each: usize| count(shape).unwrap_or(0) as u64 * each as u64;
+    let scales = match dtype {
+        Precision::Q8 => bytes(&scales_shape(shape), 2),
+        Precision::F32 | Precision::F16 => 0,
     };
-    write().map_err(|e| cannot_write(&e))
+    bytes(shape, dtype.bytes()) + scales
 }
 
-/// Replacing a folder deletes what is in it, so only a model folder or an empty one may be the target.
-fn refuse_other_folders(target: &Path) -> Result<(), WeightsError> {
-    if !target.exists() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(target).map_err(|e| cannot_write(&e))? {
-        let name = entry.map_err(|e| cannot_write(&e))?.file_name();
-        let name = name.to_string_lossy();
-        let belongs = [MANIFEST_FILE, MODEL_CARD_FILE, crate::TOKENIZER_FILE];
-        let belongs = belongs.contains(&name.as_ref())
-            || name.starts_with("vocabulary.")
-            || (name.starts_with("model-") && name.ends_with(".safetensors"));
-        if !belongs {
-            return Err(WeightsError::NotAModelFolder {
-                found: name.into_owned(),
-            });
-        }
-    }
-    Ok(())
-}
-
+#[cfg(test)]
+mod cut_tests;
 #[cfg(test)]
 mod tests;

@@ -65,7 +65,7 @@ fn module_of(tensor: &str) -> &'static str {
 /// Verifies and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let folder = model_folder::find(arguments.folder.as_deref())?;
-    let mut reader = pollster::block_on(Reader::open(DirectorySource::new(folder)))?;
+    let mut reader = Reader::open(DirectorySource::new(folder))?;
     let config: Sam3Config = serde_json::from_value(reader.manifest().config.clone())
         .context("reading the configuration")?;
     config.validate()?;
@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .map(|info| (info.name.as_str(), info.shape.as_slice())),
         parameters::is_unused,
     )?;
-    pollster::block_on(reader.verify(|_, _| ()))?;
+    reader.verify(|_, _| ())?;
     let inspection = inspect(reader.manifest());
     if arguments.json {
         println!("{}", serde_json::to_string(&inspection)?);
