@@ -1,6 +1,7 @@
 //! A failure for people and for machines: its code, what happened, what to do. Bad usage exits with 2, the rest with 1.
 
 use medsam3_engine::EngineError;
+use medsam3_eval::EvalError;
 use medsam3_imaging::ImagingError;
 use medsam3_train::TrainError;
 use medsam3_weights::WeightsError;
@@ -42,6 +43,8 @@ pub fn describe(error: &anyhow::Error) -> Failure {
     } else if let Some(e) = error.downcast_ref::<ImagingError>() {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<TrainError>() {
+        (e.code(), Some(e.next_step()))
+    } else if let Some(e) = error.downcast_ref::<EvalError>() {
         (e.code(), Some(e.next_step()))
     } else if error.is::<UsageError>() {
         ("USAGE", Some("See medsam3 COMMAND --help."))

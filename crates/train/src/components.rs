@@ -1,7 +1,8 @@
-//! Connected components of a binary map: objects of a mask without instance ids. `[cells, cells]` in and out.
+//! Connected components of a binary map: objects of a mask without instance ids. `[height, width]` in and out.
 
 /// Numbers the 8-connected components of `inside` from 1, in row-major order of their first cell; 0 elsewhere.
-pub fn connected_components(inside: &[bool], side: usize) -> Vec<u16> {
+pub fn connected_components(inside: &[bool], width: usize) -> Vec<u16> {
+    let height = inside.len().checked_div(width).unwrap_or(0);
     let mut ids = vec![0_u16; inside.len()];
     let mut next = 0_u16;
     let mut stack = Vec::new();
@@ -13,10 +14,10 @@ pub fn connected_components(inside: &[bool], side: usize) -> Vec<u16> {
         ids[start] = next;
         stack.push(start);
         while let Some(at) = stack.pop() {
-            let (x, y) = (at % side, at / side);
-            for ny in y.saturating_sub(1)..=(y + 1).min(side - 1) {
-                for nx in x.saturating_sub(1)..=(x + 1).min(side - 1) {
-                    let near = ny * side + nx;
+            let (x, y) = (at % width, at / width);
+            for ny in y.saturating_sub(1)..=(y + 1).min(height - 1) {
+                for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
+                    let near = ny * width + nx;
                     if inside[near] && ids[near] == 0 {
                         ids[near] = next;
                         stack.push(near);
@@ -41,5 +42,11 @@ mod tests {
             1, 1, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 4,
         ];
         assert_eq!(connected_components(&inside, 5), expected);
+        // The same rows, read as one more row of a picture that is not square.
+        let wide: Vec<bool> = inside.iter().copied().chain([false; 5]).collect();
+        assert_eq!(
+            connected_components(&wide, 5),
+            [&expected[..], &[0; 5]].concat()
+        );
     }
 }

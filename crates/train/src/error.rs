@@ -56,6 +56,32 @@ pub enum TrainError {
         /// Which file.
         path: PathBuf,
     },
+    /// A mask is not as large as its image.
+    #[error("{} has {}x{} pixels, its image {}x{}", path.display(), found.0, found.1, image.0, image.1)]
+    MaskSize {
+        /// Which mask.
+        path: PathBuf,
+        /// Its width and height.
+        found: (usize, usize),
+        /// Those of the image.
+        image: (usize, usize),
+    },
+    /// A mask holds a label index that its dataset does not declare.
+    #[error("{} holds the label {label}, which its dataset does not declare", path.display())]
+    UnknownLabel {
+        /// Which mask.
+        path: PathBuf,
+        /// The index.
+        label: u8,
+    },
+    /// A dataset has no item in the part asked for.
+    #[error("{} lists no item of the split asked for ({split})", path.display())]
+    EmptySplit {
+        /// The file that lists the items.
+        path: PathBuf,
+        /// Part asked for.
+        split: &'static str,
+    },
     /// A dataset is named that the corpus does not have.
     #[error("the corpus has no dataset named {name}")]
     UnknownDataset {
@@ -111,6 +137,9 @@ impl TrainError {
             Self::Toml { .. } | Self::Config { .. } => "TRAIN-CONFIG",
             Self::Decode { .. } => "TRAIN-DECODE",
             Self::MaskKind { .. } => "TRAIN-MASK-KIND",
+            Self::MaskSize { .. } => "TRAIN-MASK-SIZE",
+            Self::UnknownLabel { .. } => "TRAIN-UNKNOWN-LABEL",
+            Self::EmptySplit { .. } => "TRAIN-EMPTY-SPLIT",
             Self::UnknownDataset { .. } => "TRAIN-UNKNOWN-DATASET",
             Self::ExternalDataset { .. } => "TRAIN-EXTERNAL-DATASET",
             Self::EmptyCorpus => "TRAIN-EMPTY-CORPUS",
@@ -127,6 +156,13 @@ impl TrainError {
             Self::Read { .. } | Self::Json { .. } | Self::Decode { .. } | Self::MaskKind { .. } => {
                 "Check that `data.root` is the corpus folder and that the copy is complete."
             }
+            Self::MaskSize { .. } => {
+                "Write the mask on the pixels of its image; nothing is resized silently."
+            }
+            Self::UnknownLabel { .. } => {
+                "Add the label to `labels` in dataset.json, or repair the mask."
+            }
+            Self::EmptySplit { .. } => "Ask for another split or leave the dataset out.",
             Self::Write { .. } => {
                 "Check that `run.folder` can be written and that the disk is not full."
             }

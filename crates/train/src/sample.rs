@@ -281,6 +281,7 @@ mod tests {
             subject: None,
             labels: labels.to_vec(),
             unlabelled: unlabelled.to_vec(),
+            prompts: vec![],
         };
         Dataset {
             name: name.into(),
@@ -292,6 +293,7 @@ mod tests {
                 tier: "A".into(),
             },
             source: serde_json::Value::Null,
+            labels: std::collections::BTreeMap::new(),
             prompts,
             items: vec![item],
         }

@@ -1,29 +1,42 @@
-//! `medsam3 evaluate`: Dice and IoU per prompt and dataset, by the mask that the page shows: the engine's own, with the
-//! thresholds of the model's manifest.
+//! `medsam3 evaluate`: measures a model on a corpus through the engine, the way the page runs it, and writes the report of
+//! `medsam3-eval`.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod measure;
+mod output;
+mod rule;
+
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
-use medsam3_engine::{LoadOptions, PromptOptions, Segmenter};
-use medsam3_eval::{dice, iou, overlap};
-use medsam3_imaging::Mask;
-use medsam3_train::corpus::{Dataset, Item, Labelling, Prompt, Split, load_datasets};
+use medsam3_engine::{LoadOptions, Segmenter};
+use medsam3_eval::{Bootstrap, Evaluation};
+use medsam3_train::corpus::{Split, load_to_measure};
 use medsam3_weights::DirectorySource;
-use serde::Serialize;
 
 use crate::device::{self, DeviceChoice};
-use crate::{interrupt, model_folder, progress};
+use crate::{interrupt, model_folder};
+use rule::RuleChoice;
 
-/// Measures a model on a corpus: Dice and IoU per prompt and dataset.
+/// Measures a model on a corpus: Dice, IoU, NSD, HD95 and false positives per prompt and dataset.
 ///
-/// Every prompt of a dataset is asked of every image that says whether it has it. Dice and IoU are means over the images
-/// that have it; the false-positive rate is the share of the others in which a mask was shown all the same.
+/// Every prompt of a dataset is asked of every image that says whether it has it. An image in which nothing is found counts as
+/// a miss, an image without the prompt counts as a false positive if anything is shown. Intervals are 95 %, by bootstrap over
+/// subjects.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  medsam3 evaluate --corpus corpus --dataset dsb2018_nuclei --dataset mni152_brain
-  medsam3 evaluate --corpus corpus --dataset sunnybrook_mri --split val --mask semantic --json")]
+  medsam3 evaluate --corpus corpus --report report
+  medsam3 evaluate --corpus corpus --dataset drive --dataset stare --rule best
+  medsam3 evaluate --corpus corpus --dataset dsb2018_nuclei --rule instances --json
+
+--rule is which mask is measured:
+  best       the single best instance above a score of 0.1, the paper's rule
+  union      all instances above the threshold together
+  instances  the same, and every instance matched with one object (F1 at IoU 0.5, average precision)
+  semantic   the semantic head, where the presence is above the threshold
+Without it: what the page shows, the model's own rule and thresholds.
+
+Research and teaching only. Not a medical device.")]
 pub struct Arguments {
     /// The model folder; by default the model that comes with the program
     #[arg(long, value_name = "DIR")]
@@ -31,18 +44,27 @@ pub struct Arguments {
     /// The corpus: a folder with index.json
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
-    /// Datasets by name; by default all of licence tier A
+    /// Datasets by name, external ones included; by default all
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
     /// Part of the datasets
     #[arg(long, value_enum, default_value_t = SplitChoice::Test)]
     split: SplitChoice,
-    /// The mask to measure; by default what the model suggests
+    /// The mask to measure; by default what the page shows
     #[arg(long, value_enum)]
-    mask: Option<super::segment::MaskChoice>,
-    /// Images per dataset at most; by default all
+    rule: Option<RuleChoice>,
+    /// Threshold of scores or presence instead of the model's own, 0 to 1
+    #[arg(long, value_name = "T", value_parser = super::segment::probability)]
+    threshold: Option<f32>,
+    /// Tolerance of the normalised surface distance, in pixels of the image
+    #[arg(long, value_name = "PX", default_value_t = 2.0)]
+    tolerance: f64,
+    /// Images per dataset at most, spread evenly over the split; by default all
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Folder for the report: report.md, report.html with pictures, report.json, cases.jsonl
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Which device runs the model
     #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
@@ -59,40 +81,35 @@ enum SplitChoice {
     Test,
 }
 
-/// Sums over the images of one dataset and prompt.
-#[derive(Debug, Default)]
-struct Sums {
-    images: usize,
-    dice: f64,
-    iou: f64,
-    absent: usize,
-    shown_though_absent: usize,
-}
+impl SplitChoice {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    dataset: &'a str,
-    prompt: &'a str,
-    /// Images that have it.
-    images: usize,
-    dice: Option<f64>,
-    iou: Option<f64>,
-    /// Images that do not have it.
-    absent: usize,
-    false_positive_rate: Option<f64>,
+    fn split(self) -> Split {
+        match self {
+            Self::Train => Split::Train,
+            Self::Val => Split::Val,
+            Self::Test => Split::Test,
+        }
+    }
 }
 
 /// Measures.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let tiers: &[String] = if arguments.datasets.is_empty() {
-        &["A".to_owned()]
-    } else {
-        &[]
-    };
-    let datasets = load_datasets(&arguments.corpus, tiers, &arguments.datasets)?;
+    let datasets = load_to_measure(&arguments.corpus, &arguments.datasets)?;
+    let jobs = measure::choose(arguments, &datasets)?;
+    if let Some(folder) = &arguments.report {
+        // A folder that cannot be written must not cost a whole evaluation.
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
     let folder = model_folder::find(arguments.model.as_deref())?;
     let chosen = device::open(arguments.device)?;
-    let control = progress::control(interrupt::cancel_on_interrupt()?);
+    let control = medsam3_engine::Control::new().with_cancel(interrupt::cancel_on_interrupt()?);
     let segmenter = Segmenter::load(
         DirectorySource::new(folder),
         chosen.device,
@@ -100,115 +117,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         control,
     );
     let mut segmenter = pollster::block_on(segmenter)?;
-    for dataset in &datasets {
-        let sums = measure(arguments, &mut segmenter, dataset)?;
-        for (prompt, sums) in &sums {
-            print(arguments.json, &Row::new(&dataset.name, prompt, sums))?;
-        }
+    let measured = measure::measure(arguments, &mut segmenter, &datasets, &jobs)?;
+    let evaluation = Evaluation::new(&measured.cases, Bootstrap::default());
+    output::print(arguments.json, &evaluation)?;
+    if let Some(folder) = &arguments.report {
+        let about = output::about(arguments, &segmenter, chosen.name, &datasets, &measured);
+        output::report(
+            folder,
+            arguments,
+            &datasets,
+            &about,
+            &evaluation,
+            &measured.cases,
+        )?;
     }
-    Ok(())
-}
-
-fn measure<'a>(
-    arguments: &Arguments,
-    segmenter: &mut Segmenter,
-    dataset: &'a Dataset,
-) -> Result<BTreeMap<&'a str, Sums>> {
-    let split = match arguments.split {
-        SplitChoice::Train => Split::Train,
-        SplitChoice::Val => Split::Val,
-        SplitChoice::Test => Split::Test,
-    };
-    let folder = arguments.corpus.join(&dataset.name);
-    let mut sums: BTreeMap<&str, Sums> = BTreeMap::new();
-    let items = dataset.items.iter().filter(|item| item.split == split);
-    for item in items.take(arguments.limit.unwrap_or(usize::MAX)) {
-        let about = || format!("{}, item {}", dataset.name, item.id);
-        let asked = |prompt: &&Prompt| item.labelling(prompt) != Labelling::Unknown;
-        let labels = read_labels(&folder, item).with_context(about)?;
-        let image = std::fs::read(folder.join(&item.image)).with_context(about)?;
-        let image = medsam3_imaging::open(&image)?.render(0, None)?;
-        pollster::block_on(segmenter.open(&image))?;
-        for prompt in dataset.prompts.iter().filter(asked) {
-            let options = PromptOptions {
-                mask_rule: arguments.mask.map(Into::into),
-                ..PromptOptions::default()
-            };
-            let answer = pollster::block_on(segmenter.prompt(&prompt.canonical, options))?;
-            let bits = labels
-                .bits
-                .iter()
-                .map(|label| u8::from(prompt.indices.contains(label)));
-            let truth = Mask {
-                bits: bits.collect(),
-                ..labels
-            };
-            let counts = overlap(&answer.mask, &truth);
-            let counts = counts
-                .context("image and mask differ in size")
-                .with_context(about)?;
-            let sums = sums.entry(&prompt.canonical).or_default();
-            if counts.truth > 0 {
-                sums.images += 1;
-                sums.dice += dice(counts);
-                sums.iou += iou(counts);
-            } else {
-                sums.absent += 1;
-                sums.shown_though_absent += usize::from(counts.found > 0);
-            }
-        }
-    }
-    Ok(sums)
-}
-
-/// Label indices `[height, width]`, in the clothes of a mask.
-fn read_labels(folder: &Path, item: &Item) -> Result<Mask> {
-    let map = image::open(folder.join(&item.mask)).context("reading the mask")?;
-    let image::DynamicImage::ImageLuma8(map) = map else {
-        anyhow::bail!("the mask is not an 8-bit grey image");
-    };
-    let (width, height) = (map.width() as usize, map.height() as usize);
-    Ok(Mask {
-        width,
-        height,
-        bits: map.into_raw(),
-    })
-}
-
-impl<'a> Row<'a> {
-    fn new(dataset: &'a str, prompt: &'a str, sums: &Sums) -> Self {
-        let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
-        Self {
-            dataset,
-            prompt,
-            images: sums.images,
-            dice: mean(sums.dice, sums.images),
-            iou: mean(sums.iou, sums.images),
-            absent: sums.absent,
-            false_positive_rate: mean(sums.shown_though_absent as f64, sums.absent),
-        }
-    }
-}
-
-fn print(json: bool, row: &Row<'_>) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(row)?);
-        return Ok(());
-    }
-    let number =
-        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
-    let Row {
-        dataset,
-        prompt,
-        images,
-        dice,
-        iou,
-        absent,
-        false_positive_rate,
-    } = row;
-    let (dice, iou, rate) = (number(*dice), number(*iou), number(*false_positive_rate));
-    println!(
-        "{dataset:<20} {prompt:<32} n {images:>4}  Dice {dice:>5}  IoU {iou:>5}  absent {absent:>4}  shown {rate:>5}"
-    );
     Ok(())
 }

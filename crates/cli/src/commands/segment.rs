@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use medsam3_engine::{EngineError, LoadOptions, PromptOptions, Segmenter};
 use medsam3_weights::DirectorySource;
 
-pub use arguments::{Arguments, MaskChoice};
+pub use arguments::{Arguments, probability};
 use output::{Output, Target};
 use record::{FailureRecord, Record};
 

@@ -1,6 +1,7 @@
 //! `index.json` and `dataset.json`: what they hold, which datasets a training may read, and what an item
 //! says about a prompt.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -62,6 +63,18 @@ pub struct Item {
     /// Label indices that may be in the image but were not drawn.
     #[serde(default)]
     pub unlabelled: Vec<u8>,
+    /// Prompts of this item alone, each with a mask of its own.
+    #[serde(default)]
+    pub prompts: Vec<OwnPrompt>,
+}
+
+/// A prompt that belongs to one item.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OwnPrompt {
+    /// The words.
+    pub prompt: String,
+    /// Mask file, relative to the dataset's folder; any value but 0 is inside.
+    pub mask: String,
 }
 
 /// What an item says about a prompt of its own dataset.
@@ -91,6 +104,9 @@ pub struct Dataset {
     /// Where it comes from, as published.
     #[serde(default)]
     pub source: serde_json::Value,
+    /// Label indices by number, with their meaning.
+    #[serde(default)]
+    pub labels: BTreeMap<u8, String>,
     /// What can be asked of it.
     pub prompts: Vec<Prompt>,
     /// Its images.
@@ -158,6 +174,26 @@ pub fn load_datasets(
         .collect()
 }
 
+/// Reads datasets to measure on, external ones included: those in `names`, or all of the index where `names` is empty.
+///
+/// # Errors
+/// A name that the index does not list, and files that cannot be read.
+pub fn load_to_measure(root: &Path, names: &[String]) -> Result<Vec<Dataset>, TrainError> {
+    let index: Index = read_json(&root.join("index.json"))?;
+    let listed = |name: &&String| index.datasets.iter().any(|entry| &entry.name == *name);
+    if let Some(unknown) = names.iter().find(|name| !listed(name)) {
+        return Err(TrainError::UnknownDataset {
+            name: unknown.clone(),
+        });
+    }
+    index
+        .datasets
+        .iter()
+        .filter(|entry| names.is_empty() || names.contains(&entry.name))
+        .map(|entry| read_json(&root.join(&entry.name).join("dataset.json")))
+        .collect()
+}
+
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
         path: path.to_owned(),
@@ -183,6 +219,7 @@ mod tests {
             subject: None,
             labels: labels.to_vec(),
             unlabelled: unlabelled.to_vec(),
+            prompts: vec![],
         }
     }
 
@@ -249,6 +286,17 @@ mod tests {
         ));
         assert!(matches!(
             names(&["A"], &["y"]),
+            Err(TrainError::UnknownDataset { .. })
+        ));
+        let measured = |extra: &[&str]| {
+            let names: Vec<String> = extra.iter().map(|s| (*s).to_owned()).collect();
+            load_to_measure(&root, &names)
+                .map(|sets| sets.into_iter().map(|set| set.name).collect::<Vec<_>>())
+        };
+        assert_eq!(measured(&["x"]).expect("read"), ["x"]);
+        assert_eq!(measured(&[]).expect("read"), ["a", "b", "c", "x"]);
+        assert!(matches!(
+            measured(&["y"]),
             Err(TrainError::UnknownDataset { .. })
         ));
         std::fs::remove_dir_all(root).expect("clean up");

@@ -5,6 +5,10 @@
 
 mod format;
 mod store;
+mod truth;
 
-pub use format::{Dataset, Item, Labelling, Licence, Prompt, Split, load_datasets};
+pub use format::{
+    Dataset, Item, Labelling, Licence, OwnPrompt, Prompt, Split, load_datasets, load_to_measure,
+};
 pub use store::{Raster, Sample, load_samples};
+pub use truth::{Truth, questions};

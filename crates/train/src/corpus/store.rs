@@ -10,6 +10,7 @@ use image::{DynamicImage, ImageReader};
 use rayon::prelude::*;
 
 use super::format::{Dataset, Item, Split};
+use super::truth::{check_labels, check_size};
 use crate::error::TrainError;
 
 /// A square picture, row-major, `channels` interleaved.
@@ -64,7 +65,7 @@ pub fn load_samples(
         .map(|(dataset, item)| {
             let set = &datasets[dataset];
             let (image, labels, instances) =
-                load_item(&root.join(&set.name), &set.items[item], side)?;
+                load_item(&root.join(&set.name), set, &set.items[item], side)?;
             Ok(Sample {
                 dataset,
                 item,
@@ -78,8 +79,14 @@ pub fn load_samples(
 
 type Rasters = (Raster<u8>, Raster<u8>, Option<Raster<u16>>);
 
-fn load_item(folder: &Path, item: &Item, side: usize) -> Result<Rasters, TrainError> {
+fn load_item(
+    folder: &Path,
+    set: &Dataset,
+    item: &Item,
+    side: usize,
+) -> Result<Rasters, TrainError> {
     let image = decode(&folder.join(&item.image))?;
+    let image_size = (image.width() as usize, image.height() as usize);
     let size = u32::try_from(side).unwrap_or(u32::MAX);
     let gray = matches!(image, DynamicImage::ImageLuma8(_));
     let small = image.resize_exact(size, size, FilterType::Triangle);
@@ -101,6 +108,8 @@ fn load_item(folder: &Path, item: &Item, side: usize) -> Result<Rasters, TrainEr
     let DynamicImage::ImageLuma8(mask) = decode(&path)? else {
         return Err(TrainError::MaskKind { path });
     };
+    check_size(&path, &mask, image_size)?;
+    check_labels(&path, mask.as_raw(), set, item)?;
     let labels = nearest(
         mask.as_raw(),
         mask.width() as usize,
@@ -115,6 +124,7 @@ fn load_item(folder: &Path, item: &Item, side: usize) -> Result<Rasters, TrainEr
             let DynamicImage::ImageLuma16(map) = decode(&path)? else {
                 return Err(TrainError::MaskKind { path });
             };
+            check_size(&path, &map, image_size)?;
             Some(nearest(
                 map.as_raw(),
                 map.width() as usize,
@@ -126,7 +136,7 @@ fn load_item(folder: &Path, item: &Item, side: usize) -> Result<Rasters, TrainEr
     Ok((image, labels, instances))
 }
 
-fn decode(path: &Path) -> Result<DynamicImage, TrainError> {
+pub(super) fn decode(path: &Path) -> Result<DynamicImage, TrainError> {
     ImageReader::open(path)
         .map_err(|source| TrainError::Read {
             path: path.to_owned(),

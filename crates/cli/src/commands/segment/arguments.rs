@@ -102,7 +102,8 @@ fn prompt(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn probability(text: &str) -> Result<f32, String> {
+/// A number within 0 and 1.
+pub fn probability(text: &str) -> Result<f32, String> {
     let value: f32 = text
         .parse()
         .map_err(|_not_a_number| "not a number".to_owned())?;

@@ -1,0 +1,160 @@
+//! What is drawn on an item, at the image's own size: for every prompt that it says something about, the mask and the single
+//! objects. A mask that does not fit its image or its dataset is an error that names the file.
+
+use std::path::Path;
+
+use image::{DynamicImage, GenericImageView};
+use medsam3_eval::ObjectMap;
+use medsam3_imaging::Mask;
+
+use super::format::{Dataset, Item, Labelling};
+use super::store::decode;
+use crate::components::connected_components;
+use crate::error::TrainError;
+
+/// A prompt and what should be found.
+#[derive(Debug, Clone)]
+pub struct Truth {
+    /// What is asked.
+    pub prompt: String,
+    /// Its pixels.
+    pub mask: Mask,
+    /// Instance ids of the corpus within the mask, `[height, width]`, where it has them.
+    instances: Option<Vec<u16>>,
+}
+
+impl Truth {
+    /// The objects one by one: the corpus' instances, else the 8-connected components of the mask.
+    pub fn objects(&self) -> ObjectMap {
+        let Mask {
+            width,
+            height,
+            ref bits,
+        } = self.mask;
+        let ids = self.instances.clone().unwrap_or_else(|| {
+            let inside: Vec<bool> = bits.iter().map(|&bit| bit != 0).collect();
+            connected_components(&inside, width)
+        });
+        ObjectMap { width, height, ids }
+    }
+}
+
+/// Every prompt that `item` says something about, with its truth. `size` is the image's width and height.
+///
+/// # Errors
+/// A mask that cannot be read, is of another kind or size than it should be, or holds a label that `set` does not declare.
+pub fn questions(
+    folder: &Path,
+    set: &Dataset,
+    item: &Item,
+    size: (usize, usize),
+) -> Result<Vec<Truth>, TrainError> {
+    let (width, height) = size;
+    let asked: Vec<_> = set
+        .prompts
+        .iter()
+        .filter(|prompt| item.labelling(prompt) != Labelling::Unknown)
+        .collect();
+    let mut questions = Vec::with_capacity(asked.len() + item.prompts.len());
+    if !asked.is_empty() {
+        let path = folder.join(&item.mask);
+        let labels = read_gray(&path, size)?;
+        check_labels(&path, &labels, set, item)?;
+        let instances = match &item.instances {
+            None => None,
+            Some(name) => Some(read_ids(&folder.join(name), size)?),
+        };
+        for prompt in asked {
+            let inside = |label: &u8| prompt.indices.contains(label);
+            let within = |ids: &Vec<u16>| {
+                let pairs = ids.iter().zip(&labels);
+                pairs
+                    .map(|(&id, label)| if inside(label) { id } else { 0 })
+                    .collect()
+            };
+            questions.push(Truth {
+                prompt: prompt.canonical.clone(),
+                mask: Mask {
+                    width,
+                    height,
+                    bits: labels.iter().map(|label| u8::from(inside(label))).collect(),
+                },
+                instances: instances.as_ref().map(within),
+            });
+        }
+    }
+    for own in &item.prompts {
+        let values = read_gray(&folder.join(&own.mask), size)?;
+        let bits = values.iter().map(|&value| u8::from(value != 0)).collect();
+        questions.push(Truth {
+            prompt: own.prompt.clone(),
+            mask: Mask {
+                width,
+                height,
+                bits,
+            },
+            instances: None,
+        });
+    }
+    Ok(questions)
+}
+
+fn read_gray(path: &Path, image: (usize, usize)) -> Result<Vec<u8>, TrainError> {
+    let DynamicImage::ImageLuma8(map) = decode(path)? else {
+        return Err(TrainError::MaskKind {
+            path: path.to_owned(),
+        });
+    };
+    check_size(path, &map, image)?;
+    Ok(map.into_raw())
+}
+
+fn read_ids(path: &Path, image: (usize, usize)) -> Result<Vec<u16>, TrainError> {
+    let DynamicImage::ImageLuma16(map) = decode(path)? else {
+        return Err(TrainError::MaskKind {
+            path: path.to_owned(),
+        });
+    };
+    check_size(path, &map, image)?;
+    Ok(map.into_raw())
+}
+
+/// A mask lies on the pixels of its image.
+pub(super) fn check_size(
+    path: &Path,
+    map: &impl GenericImageView,
+    image: (usize, usize),
+) -> Result<(), TrainError> {
+    let found = (map.width() as usize, map.height() as usize);
+    if found == image {
+        return Ok(());
+    }
+    Err(TrainError::MaskSize {
+        path: path.to_owned(),
+        found,
+        image,
+    })
+}
+
+/// A mask holds the background and what its dataset or its item declares.
+pub(super) fn check_labels(
+    path: &Path,
+    labels: &[u8],
+    set: &Dataset,
+    item: &Item,
+) -> Result<(), TrainError> {
+    let mut declared = [false; 256];
+    declared[0] = true;
+    let named = set.labels.keys().chain(&item.labels);
+    let prompted = set.prompts.iter().flat_map(|prompt| &prompt.indices);
+    for &label in named.chain(prompted) {
+        declared[usize::from(label)] = true;
+    }
+    match labels.iter().find(|&&label| !declared[usize::from(label)]) {
+        None => Ok(()),
+        Some(&label) => Err(TrainError::UnknownLabel {
+            path: path.to_owned(),
+            label,
+        }),
+    }
+}
