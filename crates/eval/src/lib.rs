@@ -13,6 +13,7 @@ mod bootstrap;
 mod case;
 mod error;
 mod evaluation;
+mod group;
 mod metrics;
 mod paper;
 mod report;

@@ -6,6 +6,7 @@ mod html;
 mod markdown;
 mod picture;
 mod reliability;
+mod sections;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
