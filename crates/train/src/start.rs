@@ -18,9 +18,7 @@ pub fn from_model_folder(model: Sam3, folder: &Path) -> Result<Sam3, TrainError>
         folder: folder.to_owned(),
         reason: reason.to_string(),
     };
-    // A directory answers at once; nothing here waits.
-    let mut reader =
-        pollster::block_on(Reader::open(DirectorySource::new(folder))).map_err(|e| bad(&e))?;
+    let mut reader = Reader::open(DirectorySource::new(folder)).map_err(|e| bad(&e))?;
     let expected = parameters::parameters(&model);
     reader
         .check_tensors(
@@ -30,9 +28,9 @@ pub fn from_model_folder(model: Sam3, folder: &Path) -> Result<Sam3, TrainError>
             parameters::is_unused,
         )
         .map_err(|e| bad(&e))?;
-    pollster::block_on(reader.verify(|_, _| ())).map_err(|e| bad(&e))?;
+    reader.verify(|_, _| ()).map_err(|e| bad(&e))?;
     let mut read = |info: &ParameterInfo| -> Result<Vec<f32>, TrainError> {
-        pollster::block_on(reader.tensor(&info.name)).map_err(|e| bad(&e))
+        reader.tensor(&info.name).map_err(|e| bad(&e))
     };
     parameters::load(model, &mut read).map_err(|e| bad(&e))
 }
