@@ -35,5 +35,5 @@ pub mod vitdet;
 
 pub use burn;
 pub use config::{ConfigError, Sam3Config, TextConfig, TransformerConfig, VitConfig};
-pub use parameters::{LoadError, ParameterInfo};
+pub use parameters::{LoadError, ParameterInfo, Values};
 pub use sam3_image::{Grounding, ImageFeatures, Sam3, TextFeatures};

@@ -181,6 +181,14 @@ impl Sam3 {
         TextFeatures { tokens, valid }
     }
 
+    /// As [`Sam3::encode_text`], from rows of the token table `[b, tokens, text_width]`.
+    pub fn encode_text_rows(&self, rows: Tensor<3>, valid: Tensor<2, Bool>) -> TextFeatures {
+        let tokens = scope("backbone.language_backbone", || {
+            self.backbone.language_backbone.forward_embedded(rows)
+        });
+        TextFeatures { tokens, valid }
+    }
+
     /// The work per prompt: one image and one text per row.
     pub fn ground(&self, image: &ImageFeatures, text: &TextFeatures) -> Grounding {
         let coarse = &image.maps[2];

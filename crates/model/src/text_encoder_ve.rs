@@ -111,8 +111,17 @@ impl VETextEncoder {
 
     /// Ids `[b, n]`, n at most the context, to tokens `[b, n, d]`.
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        let [_, n] = ids.dims();
-        let device = ids.device();
+        let rows = scope("encoder", || {
+            at("token_embedding", self.encoder.token_embedding.forward(ids))
+        });
+        self.forward_embedded(rows)
+    }
+
+    /// Rows of the token table `[b, n, width]` to tokens `[b, n, d]`: a caller who reads the few rows of a prompt
+    /// from a file needs no table of 49,408 on the device.
+    pub fn forward_embedded(&self, rows: Tensor<3>) -> Tensor<3> {
+        let [_, n, _] = rows.dims();
+        let device = rows.device();
         let x =
             scope("encoder", || {
                 let positions = self
@@ -121,8 +130,7 @@ impl VETextEncoder {
                     .val()
                     .narrow(0, 0, n)
                     .unsqueeze_dim::<3>(0);
-                let x =
-                    at("token_embedding", self.encoder.token_embedding.forward(ids)) + positions;
+                let x = rows + positions;
                 let future = future(n, &device);
                 let x = self.encoder.transformer.resblocks.iter().enumerate().fold(
                     x,

@@ -142,6 +142,7 @@ impl Block {
 }
 
 /// Rotary tables of one forward pass.
+#[derive(Debug)]
 struct Ropes {
     window: AxialRope,
     global: AxialRope,
@@ -171,6 +172,16 @@ fn unpartition(x: Tensor<3>, window: usize, [b, rows, columns, c]: [usize; 4]) -
         .permute([0, 1, 3, 2, 4, 5])
         .reshape([b, high * window, wide * window, c])
         .slice([0..b, 0..rows, 0..columns, 0..c])
+}
+
+/// A forward pass between two blocks. The work of a block at full size is seconds on a slow device: a caller that
+/// goes block by block can tell how far it is, stop, and keep the device's queue short.
+#[derive(Debug)]
+pub struct TrunkPass {
+    /// `[b, grid, grid, width]`
+    pub x: Tensor<4>,
+    ropes: Ropes,
+    next: usize,
 }
 
 /// The trunk.
@@ -216,6 +227,15 @@ impl ViT {
 
     /// `[b, 3, side, side] -> [b, grid, grid, width]`
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        let mut pass = self.begin(image);
+        while pass.next < self.blocks.len() {
+            pass = self.advance(pass);
+        }
+        pass.x
+    }
+
+    /// Everything in front of the blocks, `[b, 3, side, side]`.
+    pub fn begin(&self, image: Tensor<4>) -> TrunkPass {
         let x = at("patch_embed.proj", self.patch_embed.forward(image));
         let [_, grid, _, _] = x.dims();
         let x = at(
@@ -223,9 +243,21 @@ impl ViT {
             self.ln_pre.forward(x + self.position_embedding(grid)),
         );
         let ropes = self.ropes(grid, &x.device());
-        self.blocks.iter().enumerate().fold(x, |x, (i, block)| {
-            scope(format!("blocks.{i}"), || block.forward(x, &ropes))
-        })
+        TrunkPass { x, ropes, next: 0 }
+    }
+
+    /// One more block; behind the last one nothing happens.
+    pub fn advance(&self, pass: TrunkPass) -> TrunkPass {
+        let TrunkPass { x, ropes, next } = pass;
+        let Some(block) = self.blocks.get(next) else {
+            return TrunkPass { x, ropes, next };
+        };
+        let x = scope(format!("blocks.{next}"), || block.forward(x, &ropes));
+        TrunkPass {
+            x,
+            ropes,
+            next: next + 1,
+        }
     }
 
     fn ropes(&self, grid: usize, device: &Device) -> Ropes {
