@@ -24,6 +24,7 @@ pub mod huggingface;
 mod index;
 mod layout;
 mod manifest;
+mod pick;
 mod quantise;
 mod reader;
 mod source;

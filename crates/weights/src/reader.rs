@@ -163,6 +163,19 @@ impl<S: Source> Reader<S> {
         Ok(())
     }
 
+    /// The numbers of the manifest's files that hold a tensor, in the order of its rows.
+    ///
+    /// # Errors
+    /// [`WeightsError::NoSuchTensor`].
+    pub fn files_of(&self, name: &str) -> Result<Vec<usize>, WeightsError> {
+        self.tensors.files(name)
+    }
+
+    /// Whether the folder has this file; a model may be fetched without some of its parts.
+    pub fn has_file(&self, name: &str) -> bool {
+        self.source.size(name).is_ok()
+    }
+
     /// Takes every file as verified: for a source whose keeper hashed each file when it stored it and lets nobody
     /// else write. Sizes are still checked by the reads themselves.
     pub fn assume_verified(&mut self) {
