@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
+use medsam3_engine::Hold;
 use medsam3_model::burn::tensor::Device;
 use medsam3_model::burn::tensor::wgpu::wgpu::DeviceType;
 
@@ -23,6 +24,8 @@ pub struct Chosen {
     pub device: Device,
     /// `cpu`, or `gpu` with the adapter's name.
     pub name: String,
+    /// How it holds weights.
+    pub hold: Hold,
 }
 
 /// Opens the device of the user's choice.
@@ -30,6 +33,7 @@ pub fn open(choice: DeviceChoice) -> Result<Chosen> {
     let cpu = || Chosen {
         device: Device::flex(),
         name: "cpu".to_owned(),
+        hold: Hold::Single,
     };
     if choice == DeviceChoice::Cpu {
         return Ok(cpu());
@@ -47,7 +51,7 @@ pub fn open(choice: DeviceChoice) -> Result<Chosen> {
         (DeviceChoice::Gpu, opened) => {
             let (device, setup) = opened.context("no GPU could be opened; use --device cpu")?;
             let name = format!("gpu ({})", setup.adapter.get_info().name);
-            Ok(Chosen { device, name })
+            Ok(gpu(device, name))
         }
         (_, Ok((device, setup))) => {
             let info = setup.adapter.get_info();
@@ -55,11 +59,16 @@ pub fn open(choice: DeviceChoice) -> Result<Chosen> {
             if info.device_type == DeviceType::Cpu {
                 return Ok(cpu());
             }
-            Ok(Chosen {
-                device,
-                name: format!("gpu ({})", info.name),
-            })
+            Ok(gpu(device, format!("gpu ({})", info.name)))
         }
         (_, Err(_)) => Ok(cpu()),
+    }
+}
+
+fn gpu(device: Device, name: String) -> Chosen {
+    Chosen {
+        hold: Hold::stored_on(&device),
+        device,
+        name,
     }
 }

@@ -15,10 +15,13 @@ pub fn control(cancel: CancelToken) -> Control {
     if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:30} {percent:>3}%") {
         bar.set_style(style);
     }
-    control.on_progress(move |progress| draw(&bar, progress))
+    control.on_progress(move |progress| draw(&bar, &progress))
 }
 
-fn draw(bar: &ProgressBar, Progress { stage, done, total }: Progress) {
+fn draw(bar: &ProgressBar, progress: &Progress) {
+    let &Progress {
+        stage, done, total, ..
+    } = progress;
     bar.set_message(match stage {
         Stage::VerifyingWeights => "checking the model",
         Stage::ReadingWeights => "loading the model",

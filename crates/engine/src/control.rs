@@ -16,7 +16,7 @@ use crate::EngineError;
 pub enum Stage {
     /// Checking the files of the model; counted in bytes.
     VerifyingWeights,
-    /// Moving tensors to the device; counted in tensors.
+    /// Moving tensors to the device; counted in bytes there.
     ReadingWeights,
     /// Trunk and neck, once per image; counted in steps.
     EncodingImage,
@@ -29,7 +29,7 @@ pub enum Stage {
 }
 
 /// How far a stage is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// What is being done.
     pub stage: Stage,
@@ -37,6 +37,9 @@ pub struct Progress {
     pub done: u64,
     /// How much there is.
     pub total: u64,
+    /// The tensor that is being moved, by its canonical name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
 }
 
 /// Asks the work to stop; clones share the wish. May be set from another thread.
@@ -111,8 +114,22 @@ impl Control {
     }
 
     pub(crate) fn report(&self, stage: Stage, done: u64, total: u64) {
+        self.tell(stage, done, total, None);
+    }
+
+    /// As [`Control::report`], with the tensor that is being moved.
+    pub(crate) fn report_part(&self, stage: Stage, done: u64, total: u64, part: &str) {
+        self.tell(stage, done, total, Some(part));
+    }
+
+    fn tell(&self, stage: Stage, done: u64, total: u64, part: Option<&str>) {
         if let Some(listener) = &self.listener {
-            listener(Progress { stage, done, total });
+            listener(Progress {
+                stage,
+                done,
+                total,
+                part: part.map(str::to_owned),
+            });
         }
     }
 
@@ -124,6 +141,11 @@ impl Control {
         total: u64,
     ) -> Result<(), EngineError> {
         self.report(stage, done, total);
+        self.rest().await
+    }
+
+    /// As [`Control::step`], without a word.
+    pub(crate) async fn rest(&self) -> Result<(), EngineError> {
         if let Some(pause) = &self.pause {
             pause().await;
         }

@@ -34,6 +34,15 @@ pub enum EngineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// `vocabulary.json` is not a vocabulary pack.
+    #[error("The model's vocabulary is not valid: {reason}.")]
+    Vocabulary {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A prompt outside the vocabulary, and a model that was fetched without its text encoder.
+    #[error("The prompt is not in the model's vocabulary, and the text encoder is not there.")]
+    TextEncoderAbsent,
     /// The user pressed cancel.
     #[error("The work was cancelled.")]
     Cancelled,
@@ -65,6 +74,8 @@ impl EngineError {
             Self::Weights(error) => error.code(),
             Self::Config { .. } => "WEIGHTS-CONFIG",
             Self::Tokenizer { .. } => "TOKENIZER",
+            Self::Vocabulary { .. } => "VOCABULARY",
+            Self::TextEncoderAbsent => "TEXT-ENCODER-NONE",
             Self::Cancelled => "CANCELLED",
             Self::GpuMemory => "GPU-MEMORY",
             Self::GpuLost => "GPU-LOST",
@@ -81,8 +92,11 @@ impl EngineError {
             Self::NoImage => "Open an image first.",
             Self::ImageEmpty => "Open another image.",
             Self::Weights(error) => error.next_step(),
-            Self::Config { .. } | Self::Tokenizer { .. } => {
+            Self::Config { .. } | Self::Tokenizer { .. } | Self::Vocabulary { .. } => {
                 "Use a model folder written by this version of the program."
+            }
+            Self::TextEncoderAbsent => {
+                "Choose a prompt from the list, or fetch the model's text encoder too."
             }
             Self::Cancelled => "Start again when ready; the open image is kept.",
             Self::GpuMemory => {

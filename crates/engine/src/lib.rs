@@ -19,6 +19,7 @@
 
 mod clean;
 mod control;
+mod embeddings;
 mod error;
 mod load;
 mod prompts;
@@ -26,11 +27,13 @@ mod readback;
 mod segmenter;
 mod selection;
 mod tokenizer;
+mod vocabulary;
 
 pub use clean::clean;
 pub use control::{CancelToken, Control, Progress, Stage};
+pub use embeddings::{EmbeddingUse, View};
 pub use error::EngineError;
-pub use load::{LoadOptions, load_model};
+pub use load::{Hold, LoadOptions};
 pub use medsam3_imaging as imaging;
 pub use medsam3_model as model;
 pub use medsam3_weights as weights;

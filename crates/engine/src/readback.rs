@@ -1,6 +1,6 @@
 //! Results from the device to the host. Always asynchronously: a browser's thread may not block.
 
-use medsam3_model::burn::tensor::Tensor;
+use medsam3_model::burn::tensor::{Device, Tensor};
 
 use crate::EngineError;
 
@@ -14,5 +14,11 @@ pub(crate) async fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>
 pub(crate) async fn settle(tensor: &Tensor<4>) -> Result<(), EngineError> {
     let one = tensor.clone().slice([0..1, 0..1, 0..1, 0..1]);
     let _ = one.into_data_async().await?;
+    Ok(())
+}
+
+/// Returns when the device has done all that it was given, uploads among it.
+pub(crate) async fn settle_device(device: &Device) -> Result<(), EngineError> {
+    let _ = Tensor::<1>::zeros([1], device).into_data_async().await?;
     Ok(())
 }

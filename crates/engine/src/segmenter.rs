@@ -1,25 +1,31 @@
 //! The segmenter: a model on a device, the image that is open, and the texts it has read. Trunk and neck run once per
 //! image, the text encoder once per string, the rest once per prompt (reference 1.10).
+//!
+//! `image` opens images and keeps their embeddings, `text` reads prompts, here they are answered.
 
 use std::collections::HashMap;
 
-use medsam3_imaging::{Mask, Rgb8, mask_from_logits, normalise, resize_square};
-use medsam3_model::burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use medsam3_model::{Grounding, ImageFeatures, Sam3, Sam3Config, TextFeatures};
-use medsam3_weights::{Manifest, MaskRule, Reader, Source};
+use medsam3_imaging::{Mask, mask_from_logits};
+use medsam3_model::burn::tensor::{Device, Int, Tensor};
+use medsam3_model::{Grounding, ImageFeatures, Sam3, Sam3Config};
+use medsam3_weights::{Manifest, MaskRule, Precision, Source};
 use serde::Serialize;
 use web_time::Instant;
 
-use crate::clean::clean;
-use crate::load::{LoadOptions, load_model};
-use crate::readback::{settle, values};
+use crate::embeddings::{Embeddings, View};
+use crate::load::{Folder, Hold, LoadOptions, Loaded};
+use crate::readback::values;
 use crate::selection::{Kept, Thresholds, corners_px, keep, sigmoid};
+use crate::vocabulary::Vocabulary;
 use crate::{Control, EngineError, Stage, Tokenizer};
+
+mod image;
+mod text;
+
+use text::Text;
 
 /// Masks read back at a time: at the full model's grid of 288 x 288 this many take 5 MB of host memory.
 const MASKS_AT_A_TIME: usize = 16;
-/// Texts kept; a user's session has fewer, an endless batch starts over.
-const TEXTS_KEPT: usize = 256;
 
 /// One thing found.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,8 +86,10 @@ pub struct PromptResult {
 /// How often the costly parts ran.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Work {
-    /// Runs of trunk and neck.
+    /// Runs of the trunk, those ahead of need among them.
     pub images_encoded: u64,
+    /// Embeddings that were still there when their slice was opened again.
+    pub images_recalled: u64,
     /// Runs of the text encoder.
     pub texts_encoded: u64,
     /// Runs of everything behind them.
@@ -89,61 +97,83 @@ pub struct Work {
 }
 
 struct OpenImage {
+    /// What it is a view of, where the caller said so.
+    view: Option<View>,
     width: usize,
     height: usize,
     features: ImageFeatures,
     seconds: f64,
 }
 
-#[derive(Clone)]
-struct Text {
-    features: TextFeatures,
-    truncated: bool,
-}
-
 /// A model ready to answer prompts about the image that is open.
 pub struct Segmenter {
     model: Sam3,
     config: Sam3Config,
-    manifest: Manifest,
+    folder: Folder,
     tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
     device: Device,
     control: Control,
+    /// Embeddings are kept as f16.
+    half: bool,
     image: Option<OpenImage>,
+    embeddings: Embeddings,
     texts: HashMap<String, Text>,
+    text_encoder: text::Encoder,
     work: Work,
 }
 
 impl Segmenter {
-    /// Loads a model folder onto a device.
+    /// Loads a model folder onto a device; its text encoder stays in the folder until a prompt needs it.
     ///
     /// # Errors
-    /// See [`load_model`].
-    pub async fn load<S: Source>(
-        source: S,
+    /// [`EngineError::Weights`], [`EngineError::Config`], [`EngineError::Tokenizer`], [`EngineError::Vocabulary`],
+    /// [`EngineError::Cancelled`], or the device's.
+    pub async fn load(
+        source: impl Source + 'static,
         device: Device,
         options: LoadOptions,
         control: Control,
     ) -> Result<Self, EngineError> {
-        let mut reader = Reader::open(source)?;
-        let (model, config, tokenizer) =
-            load_model(&mut reader, &device, options, &control).await?;
+        let mut folder = Folder::open(Box::new(source), options.hold)?;
+        let Loaded {
+            model,
+            config,
+            tokenizer,
+            vocabulary,
+        } = folder.load(&device, &options, &control).await?;
+        let text_bytes = folder.text_encoder_bytes(&model.backbone.language_backbone);
+        let keep = text_bytes <= options.text_encoder_bytes;
         Ok(Self {
             model,
             config,
-            manifest: reader.manifest().clone(),
+            folder,
             tokenizer,
+            vocabulary,
             device,
             control,
+            half: options.hold == Hold::Stored { half: true },
             image: None,
+            embeddings: Embeddings::new(options.embedding_bytes),
             texts: HashMap::new(),
+            text_encoder: text::Encoder::new(keep),
             work: Work::default(),
         })
     }
 
     /// The model's manifest.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        self.folder.manifest()
+    }
+
+    /// What the model's matrices became on the device.
+    pub fn held_as(&self) -> Precision {
+        self.folder.held_as()
+    }
+
+    /// The prompts of the vocabulary pack, which need no text encoder.
+    pub fn vocabulary(&self) -> &[String] {
+        self.vocabulary.prompts()
     }
 
     /// The model's configuration, with the image side in use.
@@ -166,54 +196,6 @@ impl Segmenter {
         self.work
     }
 
-    /// Width and height in pixels of the image that is open.
-    pub fn image_size(&self) -> Option<(usize, usize)> {
-        self.image.as_ref().map(|image| (image.width, image.height))
-    }
-
-    /// Encodes an image for the prompts to come. On an error, the image that was open stays open.
-    ///
-    /// # Errors
-    /// [`EngineError::ImageEmpty`], [`EngineError::Cancelled`], or the device's.
-    pub async fn open(&mut self, image: &Rgb8) -> Result<(), EngineError> {
-        let pixels = image
-            .width
-            .checked_mul(image.height)
-            .and_then(|n| n.checked_mul(3));
-        if image.pixels.is_empty() || pixels != Some(image.pixels.len()) {
-            return Err(EngineError::ImageEmpty);
-        }
-        let start = Instant::now();
-        self.control.step(Stage::EncodingImage, 0, 3).await?;
-        let side = self.config.image_side;
-        let input = normalise(&resize_square(image, side));
-        let input = TensorData::new(input, [1, 3, side, side]);
-        let input = Tensor::<4>::from_data(input, &self.device);
-        self.control.step(Stage::EncodingImage, 1, 3).await?;
-        let trunk = self.model.encode_trunk(input);
-        settle(&trunk).await?;
-        self.control.step(Stage::EncodingImage, 2, 3).await?;
-        let features = self.model.neck(&trunk);
-        for map in &features.maps {
-            settle(map).await?;
-        }
-        self.work.images_encoded += 1;
-        self.control.step(Stage::EncodingImage, 3, 3).await?;
-        self.image = Some(OpenImage {
-            width: image.width,
-            height: image.height,
-            features,
-            seconds: start.elapsed().as_secs_f64(),
-        });
-        Ok(())
-    }
-
-    /// Forgets the image that is open.
-    pub fn close(&mut self) {
-        self.image = None;
-        self.device.memory_cleanup();
-    }
-
     /// Finds what `text` names in the image that is open.
     ///
     /// # Errors
@@ -231,7 +213,7 @@ impl Segmenter {
         let Text {
             features: text_features,
             truncated,
-        } = self.encode_text(text).await?;
+        } = self.read_text(text).await?;
         let text_seconds = start.elapsed().as_secs_f64();
         let image = self.image.as_ref().ok_or(EngineError::NoImage)?;
 
@@ -244,7 +226,7 @@ impl Segmenter {
         let prompt_seconds = start.elapsed().as_secs_f64();
 
         let start = Instant::now();
-        let suggested = Thresholds::of(&self.manifest, text);
+        let suggested = Thresholds::of(self.manifest(), text);
         let thresholds = Thresholds {
             score: options.threshold.unwrap_or(suggested.score),
             mask: options.mask_threshold.unwrap_or(suggested.mask),
@@ -282,33 +264,6 @@ impl Segmenter {
                 masks: start.elapsed().as_secs_f64(),
             },
         })
-    }
-
-    async fn encode_text(&mut self, text: &str) -> Result<Text, EngineError> {
-        let key = clean(text);
-        if let Some(known) = self.texts.get(&key) {
-            return Ok(known.clone());
-        }
-        let tokens = self.tokenizer.encode(text)?;
-        self.control.step(Stage::EncodingPrompt, 0, 1).await?;
-        let shape = [1, tokens.ids.len()];
-        let ids = TensorData::new(tokens.ids, shape);
-        let ids = Tensor::<2, Int>::from_data(ids, &self.device);
-        let valid = TensorData::new(tokens.valid, shape);
-        let valid = Tensor::<2, Bool>::from_data(valid, &self.device);
-        let features = self.model.encode_text(ids, valid);
-        settle(&features.tokens.clone().unsqueeze()).await?;
-        self.work.texts_encoded += 1;
-        self.control.step(Stage::EncodingPrompt, 1, 1).await?;
-        let text = Text {
-            features,
-            truncated: tokens.truncated,
-        };
-        if self.texts.len() >= TEXTS_KEPT {
-            self.texts.clear();
-        }
-        self.texts.insert(key, text.clone());
-        Ok(text)
     }
 
     /// Masks of the queries kept, a few at a time.

@@ -27,6 +27,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let control = progress::control(interrupt::cancel_on_interrupt()?);
     let options = LoadOptions {
         image_side: arguments.size,
+        hold: chosen.hold,
+        ..LoadOptions::default()
     };
     let source = DirectorySource::new(folder);
     let segmenter = Segmenter::load(source, chosen.device, options, control);

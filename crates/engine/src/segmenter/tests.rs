@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use medsam3_imaging::Rgb8;
 use medsam3_model::parameters;
 use medsam3_weights::{DirectorySource, ModelDescription, Precision, Provenance, Writer};
 use pollster::block_on;
@@ -76,17 +77,16 @@ impl Fixture {
     }
 
     fn load(&self) -> Result<Segmenter, EngineError> {
+        self.load_with(LoadOptions::default())
+    }
+
+    fn load_with(&self, options: LoadOptions) -> Result<Segmenter, EngineError> {
         let heard = self.heard.clone();
         let control = Control::new()
             .with_cancel(self.cancel.clone())
             .on_progress(move |progress| heard.borrow_mut().push(progress));
         let source = DirectorySource::new(self.folder.path().join("model"));
-        block_on(Segmenter::load(
-            source,
-            Device::flex(),
-            LoadOptions::default(),
-            control,
-        ))
+        block_on(Segmenter::load(source, Device::flex(), options, control))
     }
 
     fn stages(&self) -> Vec<Stage> {
@@ -130,10 +130,21 @@ fn the_image_is_encoded_once_and_each_text_once() {
 
     block_on(segmenter.open(&picture(90, 60))).unwrap();
     assert_eq!(fixture.stages(), [Stage::EncodingImage]);
+    assert!(
+        !segmenter.text_encoder_is_loaded(),
+        "no prompt needed it yet"
+    );
     let first = block_on(segmenter.prompt("left lung", ALL)).unwrap();
+    assert!(segmenter.text_encoder_is_loaded());
     assert_eq!(
         fixture.stages(),
-        [Stage::EncodingPrompt, Stage::Grounding, Stage::Masks]
+        [
+            Stage::VerifyingWeights,
+            Stage::ReadingWeights,
+            Stage::EncodingPrompt,
+            Stage::Grounding,
+            Stage::Masks
+        ]
     );
     let second = block_on(segmenter.prompt("heart", ALL)).unwrap();
     assert_eq!(
@@ -148,6 +159,7 @@ fn the_image_is_encoded_once_and_each_text_once() {
     );
     let work = Work {
         images_encoded: 1,
+        images_recalled: 0,
         texts_encoded: 2,
         prompts_answered: 3,
     };
@@ -318,6 +330,118 @@ fn a_folder_of_another_model_is_refused() {
     assert!(error.to_string().contains(absent), "{error}");
     let error = load(LoadOptions {
         image_side: Some(57),
+        ..LoadOptions::default()
     });
     assert_eq!(error.code(), "WEIGHTS-CONFIG");
+}
+
+const VIEW: View = View {
+    picture: 1,
+    frame: 0,
+    window: None,
+};
+
+fn frame(frame: u32) -> View {
+    View { frame, ..VIEW }
+}
+
+/// What going back to a slice, a further prompt and a neighbour prepared ahead cost: runs of the trunk are counted.
+#[test]
+fn going_back_to_a_slice_costs_no_image_work_and_gives_the_same_masks() {
+    let fixture = Fixture::new();
+    // A trunk output of the tiny model is 4 x 4 x 16 f32 values, 1 KiB: two of them fit.
+    let mut segmenter = fixture
+        .load_with(LoadOptions {
+            embedding_bytes: 2200,
+            ..LoadOptions::default()
+        })
+        .unwrap();
+    let runs = |segmenter: &Segmenter| {
+        let work = segmenter.work();
+        (work.images_encoded, work.images_recalled)
+    };
+    let (first, second) = (picture(90, 60), picture(60, 90));
+    assert!(!block_on(segmenter.recall(frame(0))).unwrap());
+    block_on(segmenter.open_view(frame(0), &first)).unwrap();
+    let before = block_on(segmenter.prompt("polyp", ALL)).unwrap();
+    block_on(segmenter.prompt("heart", ALL)).unwrap();
+    assert!(
+        block_on(segmenter.recall(frame(0))).unwrap(),
+        "it is in view"
+    );
+    assert_eq!(
+        runs(&segmenter),
+        (1, 0),
+        "further prompts are no image work"
+    );
+
+    block_on(segmenter.open_view(frame(1), &second)).unwrap();
+    assert_eq!(segmenter.image_size(), Some((60, 90)));
+    assert!(block_on(segmenter.recall(frame(0))).unwrap());
+    assert_eq!(segmenter.image_size(), Some((90, 60)));
+    assert_eq!(runs(&segmenter), (2, 1));
+    let after = block_on(segmenter.prompt("polyp", ALL)).unwrap();
+    assert_eq!(
+        (after.presence, after.instances, after.mask),
+        (before.presence, before.instances, before.mask)
+    );
+    let other_window = View {
+        window: Some([40.0, 400.0]),
+        ..frame(0)
+    };
+    assert!(!block_on(segmenter.recall(other_window)).unwrap());
+
+    // Nothing is prepared ahead where it would push out what was seen.
+    assert!(!block_on(segmenter.prefetch(frame(2), &first)).unwrap());
+    segmenter.set_embedding_bytes(3300);
+    assert!(block_on(segmenter.prefetch(frame(2), &second)).unwrap());
+    assert!(
+        !block_on(segmenter.prefetch(frame(2), &second)).unwrap(),
+        "it is there"
+    );
+    assert_eq!(
+        segmenter.image_size(),
+        Some((90, 60)),
+        "what is open stays open"
+    );
+    assert!(block_on(segmenter.recall(frame(2))).unwrap());
+    assert_eq!(runs(&segmenter), (3, 2));
+    assert_eq!(segmenter.embedding_use().slices, 3);
+    segmenter.set_embedding_bytes(0);
+    assert!(!block_on(segmenter.recall(frame(0))).unwrap());
+    assert!(block_on(segmenter.recall(frame(2))).unwrap(), "in view");
+}
+
+#[test]
+fn a_large_text_encoder_is_dropped_when_all_prompts_of_a_request_are_read() {
+    let fixture = Fixture::new();
+    let answers = |text_encoder_bytes| {
+        let mut segmenter = fixture
+            .load_with(LoadOptions {
+                text_encoder_bytes,
+                ..LoadOptions::default()
+            })
+            .unwrap();
+        block_on(segmenter.open(&picture(40, 40))).unwrap();
+        let prompts = ["polyp", "left lung"].map(str::to_owned);
+        fixture.stages();
+        block_on(segmenter.read_prompts(&prompts)).unwrap();
+        assert_eq!(
+            fixture.stages(),
+            [
+                Stage::VerifyingWeights,
+                Stage::ReadingWeights,
+                Stage::EncodingPrompt
+            ],
+            "loaded once for both"
+        );
+        let kept = segmenter.text_encoder_is_loaded();
+        let answers = ["polyp", "left lung", "heart"]
+            .map(|prompt| block_on(segmenter.prompt(prompt, ALL)).unwrap().presence);
+        (kept, answers)
+    };
+    let (kept, with) = answers(u64::MAX);
+    let (dropped, without) = answers(1000);
+    assert!(kept && !dropped);
+    assert_eq!(with, without);
 }
