@@ -3,7 +3,15 @@
 /**
  * From the page to the worker. Every request has an id of the page's choosing.
  */
-export type Request = { "kind": "start", id: number, backend: BackendChoice, } | { "kind": "load-model", id: number, files: Array<string>, } | { "kind": "open", id: number, } | { "kind": "frame", id: number, frame: number, } | { "kind": "segment", id: number, 
+export type Request = { "kind": "start", id: number, backend: BackendChoice, } | { "kind": "load-model", id: number, files: Array<string>, 
+/**
+ * Side in pixels of the square that the model sees; the model's own when absent.
+ */
+imageSide: number | null, } | { "kind": "open-stored", id: number, model: string, 
+/**
+ * As in `load-model`.
+ */
+imageSide: number | null, } | { "kind": "cache", id: number, budgetMib: number | null, } | { "kind": "open", id: number, } | { "kind": "frame", id: number, frame: number, } | { "kind": "segment", id: number, 
 /**
  * As typed, separated by commas.
  */
@@ -16,7 +24,15 @@ threshold: number | null, } | { "kind": "cancel", id: number, target: number, };
 /**
  * From the worker to the page. `id` is that of the request it belongs to; 0 when to none.
  */
-export type Response = { "kind": "progress", id: number, stage: Stage, fraction: number | null, } | { "kind": "started", id: number, backend: Backend, whyCpu: Failure | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "opened", id: number, picture: PictureInfo, } | { "kind": "frame", id: number, frame: number, minimum: number, maximum: number, } | { "kind": "prompt", id: number, result: PromptAnswer, } | { "kind": "segmented", id: number, seconds: Seconds, } | { "kind": "cancelled", id: number, } | { "kind": "error", id: number, error: Failure, };
+export type Response = { "kind": "progress", id: number, stage: Stage, fraction: number | null, 
+/**
+ * Bytes done and in all, of the stage; only while a model is checked and placed.
+ */
+bytes: [number, number] | null, 
+/**
+ * The part of the model that is being placed, by its name in the checkpoint.
+ */
+part: string | null, } | { "kind": "started", id: number, backend: Backend, whyCpu: Failure | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "opened", id: number, picture: PictureInfo, } | { "kind": "frame", id: number, frame: number, minimum: number, maximum: number, } | { "kind": "prompt", id: number, result: PromptAnswer, } | { "kind": "segmented", id: number, seconds: Seconds, } | { "kind": "cache", id: number, cache: CacheInfo, } | { "kind": "cancelled", id: number, } | { "kind": "error", id: number, error: Failure, };
 
 /**
  * What the page wants to compute on.
@@ -80,7 +96,11 @@ export type ModelInfo = { name: string,
 /**
  * "f32", "f16" or "q8".
  */
-precision: string, licence: string, 
+precision: string, 
+/**
+ * What the weights became on the device: a device without 16-bit floats holds "f16" as "f32".
+ */
+heldAs: string, licence: string, 
 /**
  * Side of the square that the model sees, in pixels.
  */
@@ -89,6 +109,15 @@ imageSide: number,
  * Prompts that the model was trained on; any other text may be tried.
  */
 prompts: Array<string>, };
+
+/**
+ * Embeddings that are kept so that going back to a slice costs no image work.
+ */
+export type CacheInfo = { budgetMib: number, usedMib: number, 
+/**
+ * Slices kept, each as seen through one window.
+ */
+slices: number, };
 
 /**
  * What a prompt found.

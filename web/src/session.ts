@@ -41,7 +41,7 @@ export class Session {
   async loadModel(): Promise<ModelInfo> {
     const buffers = await Promise.all(this.#modelFiles.map((file) => file.bytes.arrayBuffer()));
     const files = this.#modelFiles.map((file) => file.name);
-    const { message } = await this.#send({ kind: 'load-model', files }, buffers).done;
+    const { message } = await this.#send({ kind: 'load-model', files, imageSide: null }, buffers).done;
     return expect(message, 'model-loaded').model;
   }
 

@@ -1,13 +1,15 @@
 //! The libraries' types as the page reads them.
 
 use medsam3_engine::weights::{Manifest, MaskRule as EngineRule};
-use medsam3_engine::{EngineError, Progress, PromptResult, Segmenter, Stage as EngineStage};
+use medsam3_engine::{
+    EmbeddingUse, EngineError, Progress, PromptResult, Segmenter, Stage as EngineStage,
+};
 use medsam3_imaging::{ImagingError, Picture, PictureKind};
 
 use crate::failure::prompt_cut;
 use crate::protocol::{
-    Failure, InstanceAnswer, MaskRule, ModelInfo, PictureInfo, PixelKind, PromptAnswer, Stage,
-    WindowLevel,
+    CacheInfo, Failure, InstanceAnswer, MaskRule, ModelInfo, PictureInfo, PixelKind, PromptAnswer,
+    Stage, WindowLevel,
 };
 
 /// An imaging error as the page gets it.
@@ -55,13 +57,31 @@ pub fn model_info(segmenter: &Segmenter) -> ModelInfo {
     ModelInfo {
         name: manifest.name.clone(),
         precision: manifest.precision.name().to_owned(),
+        held_as: segmenter.held_as().name().to_owned(),
         licence: manifest.licence.clone(),
         image_side: segmenter.config().image_side as u32,
-        prompts: manifest
-            .prompts
-            .iter()
-            .map(|entry| entry.canonical.clone())
-            .collect(),
+        prompts: known_prompts(segmenter),
+    }
+}
+
+/// The prompts with thresholds of their own first, then those of the vocabulary pack, each once.
+fn known_prompts(segmenter: &Segmenter) -> Vec<String> {
+    let trained = segmenter.manifest().prompts.iter();
+    let trained = trained.map(|entry| &entry.canonical);
+    let mut seen = std::collections::BTreeSet::new();
+    trained
+        .chain(segmenter.vocabulary())
+        .filter(|prompt| seen.insert(prompt.to_lowercase()))
+        .cloned()
+        .collect()
+}
+
+/// What the page shows of the embeddings kept.
+pub fn cache_info(used: EmbeddingUse) -> CacheInfo {
+    CacheInfo {
+        budget_mib: (used.budget_bytes >> 20) as u32,
+        used_mib: used.used_bytes as f64 / f64::from(1 << 20),
+        slices: used.slices as u32,
     }
 }
 
@@ -77,7 +97,7 @@ pub fn stage(stage: EngineStage) -> Stage {
 
 /// Share of the whole request that is done, by what the stages cost in the small model; `prompt` of
 /// `prompts` is being answered.
-pub fn fraction(progress: Progress, prompt: usize, prompts: usize) -> f32 {
+pub fn fraction(progress: &Progress, prompt: usize, prompts: usize) -> f32 {
     const IMAGE: f32 = 0.6;
     let done = progress.done as f32 / progress.total.max(1) as f32;
     let within = |from: f32, to: f32| {
@@ -85,6 +105,8 @@ pub fn fraction(progress: Progress, prompt: usize, prompts: usize) -> f32 {
         IMAGE + (1.0 - IMAGE) * answered
     };
     match progress.stage {
+        // The text encoder, fetched for a prompt that is not in the vocabulary.
+        EngineStage::VerifyingWeights | EngineStage::ReadingWeights if prompts > 0 => IMAGE,
         EngineStage::VerifyingWeights => 0.3 * done,
         EngineStage::ReadingWeights => 0.3 + 0.7 * done,
         EngineStage::EncodingImage => IMAGE * done,

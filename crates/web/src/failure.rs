@@ -41,6 +41,15 @@ pub fn no_model() -> Failure {
     )
 }
 
+/// The model's folder is not in the browser's storage.
+pub fn no_stored_model() -> Failure {
+    failure(
+        "MODEL-NOT-STORED",
+        "The model is not in this browser's storage.",
+        "Download it again, or choose another model.",
+    )
+}
+
 /// A message that this worker cannot read: page and worker are of different versions.
 pub fn unreadable_message() -> Failure {
     failure(

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Function, Uint8Array};
+use js_sys::{Array, Function};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
 
 use crate::failure;
 use crate::jobs::Jobs;
@@ -44,23 +44,12 @@ impl Host {
             return self.jobs.cancel(target);
         }
         let id = request.id();
-        let buffers: Vec<Uint8Array> = buffers
-            .iter()
-            .filter_map(|value| as_bytes(&value))
-            .collect();
-        match self
-            .jobs
-            .run(id, self.session.answer(request, buffers))
-            .await
-        {
+        let buffers: Vec<JsValue> = buffers.iter().collect();
+        let work = self.session.clone().answer(request, buffers);
+        match self.jobs.run(id, work).await {
             None => self.out.send(&Response::Cancelled { id }),
             Some(Err(error)) => self.out.fail(id, error),
             Some(Ok(())) => {}
         }
     }
-}
-
-fn as_bytes(value: &JsValue) -> Option<Uint8Array> {
-    let buffer = value.dyn_ref::<js_sys::ArrayBuffer>()?;
-    Some(Uint8Array::new(buffer))
 }

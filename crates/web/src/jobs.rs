@@ -37,13 +37,22 @@ impl Jobs {
 
 /// Lets the worker read its messages, such as a `cancel`: a resolved promise would not, a timer does.
 pub async fn breathe() {
+    sleep(0).await;
+}
+
+/// Returns after some milliseconds, during which the worker reads its messages.
+pub async fn sleep(milliseconds: u32) {
     let global = js_sys::global();
     let timer = Reflect::get(&global, &JsValue::from_str("setTimeout")).ok();
     let Some(timer) = timer.and_then(|timer| timer.dyn_into::<Function>().ok()) else {
         return;
     };
     let promise = Promise::new(&mut |resolve, _| {
-        let _ = timer.call2(&global, &resolve, &JsValue::from_f64(0.0));
+        let _ = timer.call2(
+            &global,
+            &resolve,
+            &JsValue::from_f64(f64::from(milliseconds)),
+        );
     });
     let _ = JsFuture::from(promise).await;
 }

@@ -1,7 +1,8 @@
 //! The wasm-bindgen surface of Medical SAM3. It runs in a dedicated worker of the page, which has no
 //! network of its own: the compiled module, the model and the picture all reach it by message.
 //!
-//! `host` takes messages, `session` answers them, `backend` chooses the processor, `jobs` cancels.
+//! `host` takes messages, `session` answers them, `source` reads model folders, `prefetch` looks ahead when nothing is
+//! asked, `backend` chooses the processor, `jobs` cancels.
 
 #![cfg_attr(
     not(test),
@@ -29,6 +30,8 @@ mod host;
 mod jobs;
 #[cfg(target_arch = "wasm32")]
 mod outbox;
+#[cfg(target_arch = "wasm32")]
+mod prefetch;
 #[cfg(target_arch = "wasm32")]
 mod session;
 #[cfg(target_arch = "wasm32")]

@@ -41,10 +41,24 @@ impl Outbox {
 
     /// Sends progress.
     pub fn progress(&self, id: u32, stage: Stage, fraction: Option<f32>) {
+        self.progress_of(id, stage, fraction, None, None);
+    }
+
+    /// Sends progress with the stage's bytes and the part of the model that it is at.
+    pub fn progress_of(
+        &self,
+        id: u32,
+        stage: Stage,
+        fraction: Option<f32>,
+        bytes: Option<[f64; 2]>,
+        part: Option<String>,
+    ) {
         self.send(&Response::Progress {
             id,
             stage,
             fraction,
+            bytes,
+            part,
         });
     }
 

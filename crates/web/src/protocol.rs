@@ -18,8 +18,25 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Chooses the back end. The compiled module travels beside it. Answered by `started`.
     Start { id: u32, backend: BackendChoice },
-    /// Checks and uploads a model. Buffers: one per name in `files`. Answered by `model-loaded`.
-    LoadModel { id: u32, files: Vec<String> },
+    /// Checks and uploads a model whose files the page has at hand. Buffers: one per name in `files`, an
+    /// `ArrayBuffer` or a `Blob`, which is read piece by piece. Answered by `model-loaded`.
+    LoadModel {
+        id: u32,
+        files: Vec<String>,
+        /// Side in pixels of the square that the model sees; the model's own when absent.
+        image_side: Option<u32>,
+    },
+    /// Checks and uploads the model in the folder `models/<model>` of the origin's private file system, which the
+    /// page has put there whole. Answered by `model-loaded`.
+    OpenStored {
+        id: u32,
+        model: String,
+        /// As in `load-model`.
+        image_side: Option<u32>,
+    },
+    /// Sets how much memory kept embeddings may take, where `budget_mib` says so (0 keeps none but the one in view
+    /// and prefetches nothing). Answered by `cache`.
+    Cache { id: u32, budget_mib: Option<u32> },
     /// Decodes a file by its content. Buffers: the file. Answered by `opened`; on an error whatever
     /// was open stays open.
     Open { id: u32 },
@@ -55,6 +72,10 @@ pub enum Response {
         id: u32,
         stage: Stage,
         fraction: Option<f32>,
+        /// Bytes done and in all, of the stage; only while a model is checked and placed.
+        bytes: Option<[f64; 2]>,
+        /// The part of the model that is being placed, by its name in the checkpoint.
+        part: Option<String>,
     },
     /// The back end is ready. `why_cpu` is set when WebGPU was wanted and could not be had.
     Started {
@@ -78,6 +99,8 @@ pub enum Response {
     Prompt { id: u32, result: PromptAnswer },
     /// All prompts of a `segment` request are answered.
     Segmented { id: u32, seconds: Seconds },
+    /// The embeddings kept.
+    Cache { id: u32, cache: CacheInfo },
     /// The request was stopped by a `cancel`.
     Cancelled { id: u32 },
     /// The request failed.
@@ -182,11 +205,24 @@ pub struct ModelInfo {
     pub name: String,
     /// "f32", "f16" or "q8".
     pub precision: String,
+    /// What the weights became on the device: a device without 16-bit floats holds "f16" as "f32".
+    pub held_as: String,
     pub licence: String,
     /// Side of the square that the model sees, in pixels.
     pub image_side: u32,
     /// Prompts that the model was trained on; any other text may be tried.
     pub prompts: Vec<String>,
+}
+
+/// Embeddings that are kept so that going back to a slice costs no image work.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct CacheInfo {
+    pub budget_mib: u32,
+    pub used_mib: f64,
+    /// Slices kept, each as seen through one window.
+    pub slices: u32,
 }
 
 /// What a prompt found.
@@ -248,6 +284,8 @@ impl Request {
         match self {
             Self::Start { id, .. }
             | Self::LoadModel { id, .. }
+            | Self::OpenStored { id, .. }
+            | Self::Cache { id, .. }
             | Self::Open { id }
             | Self::Frame { id, .. }
             | Self::Segment { id, .. }
@@ -280,6 +318,7 @@ mod tests {
             declaration::<PixelKind>(&config),
             declaration::<PictureInfo>(&config),
             declaration::<ModelInfo>(&config),
+            declaration::<CacheInfo>(&config),
             declaration::<PromptAnswer>(&config),
             declaration::<InstanceAnswer>(&config),
             declaration::<Seconds>(&config),

@@ -4,47 +4,54 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use burn::tensor::Device;
-use js_sys::Uint8Array;
-use medsam3_engine::{Control, EngineError, LoadOptions, PromptOptions, Segmenter, split_prompts};
-use medsam3_imaging::{ImagingError, Picture, PictureKind, Window};
+use js_sys::{ArrayBuffer, Uint8Array};
+use medsam3_engine::{
+    Control, EngineError, Hold, LoadOptions, Progress, PromptOptions, Segmenter, Stage as Work,
+    View, split_prompts,
+};
+use medsam3_imaging::{ImagingError, Picture, PictureKind, Rgb8, Window};
+use wasm_bindgen::{JsCast, JsValue};
 
 use crate::answers::{
-    engine_failure, fraction, imaging_failure, model_info, picture_info, prompt_answer, rule, stage,
+    cache_info, engine_failure, fraction, imaging_failure, model_info, picture_info, prompt_answer,
+    rule, stage,
 };
 use crate::backend::{self, GpuWatch};
 use crate::failure;
 use crate::jobs::breathe;
 use crate::outbox::Outbox;
+use crate::prefetch::Prefetch;
 use crate::protocol::{
-    BackendChoice, Failure, MaskRule, Request, Response, Seconds, Stage, WindowLevel,
+    Backend, BackendChoice, Failure, MaskRule, Request, Response, Seconds, Stage, WindowLevel,
 };
 use crate::source::PageSource;
+
+/// A text encoder of more bytes than this leaves the device when the prompts of a request are read.
+const TEXT_ENCODER_BYTES: u64 = 64 << 20;
+/// What kept embeddings may take until the page says otherwise: on a GPU 12 slices of the full model in f32, twice as
+/// many in f16; on the CPU they lie in the module's own memory.
+const EMBEDDING_MIB_ON_GPU: u32 = 256;
+const EMBEDDING_MIB_ON_CPU: u32 = 32;
 
 /// State of the worker. Nothing is borrowed across an await: requests interleave.
 pub struct Session {
     out: Outbox,
-    picture: RefCell<Option<Picture>>,
+    pub(crate) picture: RefCell<Option<Picture>>,
     /// Counts pictures, so that an embedding is never taken for that of another one.
-    opened: Cell<u32>,
-    processor: RefCell<Option<Processor>>,
-    segmenter: RefCell<Option<Segmenter>>,
-    /// The view whose embedding the segmenter holds.
-    embedded: Cell<Option<View>>,
+    pub(crate) opened: Cell<u32>,
+    pub(crate) processor: RefCell<Option<Processor>>,
+    pub(crate) segmenter: RefCell<Option<Segmenter>>,
+    /// What the page said about the memory of embeddings.
+    embedding_mib: Cell<Option<u32>>,
     /// The request that the engine's progress belongs to.
     working: Rc<Cell<Working>>,
+    pub(crate) prefetch: Prefetch,
 }
 
-struct Processor {
+pub(crate) struct Processor {
+    pub(crate) backend: Backend,
     device: Device,
     watch: GpuWatch,
-}
-
-/// What the model looks at: a frame of a picture through a window.
-#[derive(Clone, Copy, PartialEq)]
-struct View {
-    picture: u32,
-    frame: u32,
-    window: Option<WindowLevel>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -64,9 +71,18 @@ struct Ask {
 }
 
 /// The segmenter while it is at work; put back when the work ends or is cancelled.
-struct Taken<'a> {
+pub(crate) struct Taken<'a> {
     slot: &'a RefCell<Option<Segmenter>>,
-    segmenter: Option<Segmenter>,
+    pub(crate) segmenter: Option<Segmenter>,
+}
+
+impl<'a> Taken<'a> {
+    pub(crate) fn from(slot: &'a RefCell<Option<Segmenter>>) -> Self {
+        Self {
+            slot,
+            segmenter: slot.take(),
+        }
+    }
 }
 
 impl Drop for Taken<'_> {
@@ -84,8 +100,9 @@ impl Session {
             opened: Cell::default(),
             processor: RefCell::default(),
             segmenter: RefCell::default(),
-            embedded: Cell::default(),
+            embedding_mib: Cell::default(),
             working: Rc::default(),
+            prefetch: Prefetch::default(),
         }
     }
 
@@ -94,10 +111,32 @@ impl Session {
     /// # Errors
     ///
     /// The failure for the page; what was open and loaded stays so.
-    pub async fn answer(&self, request: Request, buffers: Vec<Uint8Array>) -> Result<(), Failure> {
+    pub async fn answer(
+        self: Rc<Self>,
+        request: Request,
+        buffers: Vec<JsValue>,
+    ) -> Result<(), Failure> {
+        // Whoever asks for something goes first.
+        self.stop_prefetch().await;
         match request {
             Request::Start { id, backend } => self.start(id, backend).await,
-            Request::LoadModel { id, files } => self.load_model(id, files, buffers).await,
+            Request::LoadModel {
+                id,
+                files,
+                image_side,
+            } => {
+                let source = PageSource::handed_over(files, buffers);
+                self.load_model(id, source, image_side).await
+            }
+            Request::OpenStored {
+                id,
+                model,
+                image_side,
+            } => {
+                let source = PageSource::stored(&model).await?;
+                self.load_model(id, source, image_side).await
+            }
+            Request::Cache { id, budget_mib } => self.cache(id, budget_mib),
             Request::Open { id } => self.open(id, &buffers).await,
             Request::Frame { id, frame } => self.frame(id, frame),
             Request::Segment {
@@ -125,6 +164,7 @@ impl Session {
         self.out.progress(id, Stage::Device, None);
         let chosen = backend::choose(choice).await;
         self.processor.replace(Some(Processor {
+            backend: chosen.backend,
             device: chosen.device,
             watch: chosen.watch,
         }));
@@ -139,49 +179,81 @@ impl Session {
     async fn load_model(
         &self,
         id: u32,
-        files: Vec<String>,
-        buffers: Vec<Uint8Array>,
+        source: PageSource,
+        image_side: Option<u32>,
     ) -> Result<(), Failure> {
-        let device = self
-            .processor
-            .borrow()
-            .as_ref()
-            .map(|processor| processor.device.clone());
-        let device = device.ok_or_else(failure::no_model)?;
+        let processor = |processor: &Processor| (processor.device.clone(), processor.backend);
+        let processor = self.processor.borrow().as_ref().map(processor);
+        let (device, backend) = processor.ok_or_else(failure::no_model)?;
+        // What was loaded makes room before the next one comes.
+        self.segmenter.replace(None);
+        let options = LoadOptions {
+            image_side: image_side.map(|side| side as usize),
+            hold: match backend {
+                Backend::Webgpu => Hold::stored_on(&device),
+                Backend::Cpu => Hold::Single,
+            },
+            text_encoder_bytes: TEXT_ENCODER_BYTES,
+            embedding_bytes: mib(self.embedding_mib.get().unwrap_or(match backend {
+                Backend::Webgpu => EMBEDDING_MIB_ON_GPU,
+                Backend::Cpu => EMBEDDING_MIB_ON_CPU,
+            })),
+        };
         self.working.set(Working {
             id,
             ..Working::default()
         });
+        let loaded = Segmenter::load(source, device, options, self.control()).await;
+        let segmenter = loaded.map_err(|e| engine_failure(&e))?;
+        self.gpu_is_well()?;
+        let model = model_info(&segmenter);
+        self.segmenter.replace(Some(segmenter));
+        self.out.send(&Response::ModelLoaded { id, model });
+        Ok(())
+    }
+
+    /// Progress of the request that is being worked on, and pauses in which the worker hears the next one.
+    fn control(&self) -> Control {
         let (out, working) = (self.out.clone(), self.working.clone());
-        let control = Control::new()
+        Control::new()
             .on_progress(move |progress| {
                 let Working {
                     id,
                     prompt,
                     prompts,
                 } = working.get();
-                out.progress(
-                    id,
-                    stage(progress.stage),
-                    Some(fraction(progress, prompt, prompts)),
-                );
+                let fraction = fraction(&progress, prompt, prompts);
+                let Progress {
+                    stage: of,
+                    done,
+                    total,
+                    part,
+                } = progress;
+                let loading = matches!(of, Work::VerifyingWeights | Work::ReadingWeights);
+                let bytes = loading.then_some([done as f64, total as f64]);
+                out.progress_of(id, stage(of), Some(fraction), bytes, part);
             })
-            .with_pause(|| Box::pin(breathe()));
-        let source = PageSource::new(files, buffers);
-        let loaded = Segmenter::load(source, device, LoadOptions::default(), control).await;
-        let segmenter = loaded.map_err(|e| engine_failure(&e))?;
-        self.gpu_is_well()?;
-        let model = model_info(&segmenter);
-        self.embedded.set(None);
-        self.segmenter.replace(Some(segmenter));
-        self.out.send(&Response::ModelLoaded { id, model });
+            .with_pause(|| Box::pin(breathe()))
+    }
+
+    fn cache(&self, id: u32, budget_mib: Option<u32>) -> Result<(), Failure> {
+        let mut segmenter = self.segmenter.borrow_mut();
+        let segmenter = segmenter.as_mut().ok_or_else(failure::no_model)?;
+        if let Some(budget) = budget_mib {
+            self.embedding_mib.set(Some(budget));
+            segmenter.set_embedding_bytes(mib(budget));
+        }
+        let cache = cache_info(segmenter.embedding_use());
+        self.out.send(&Response::Cache { id, cache });
         Ok(())
     }
 
-    async fn open(&self, id: u32, buffers: &[Uint8Array]) -> Result<(), Failure> {
+    async fn open(&self, id: u32, buffers: &[JsValue]) -> Result<(), Failure> {
         self.out.progress(id, Stage::Decode, None);
         breathe().await;
-        let bytes = buffers.first().map(Uint8Array::to_vec).unwrap_or_default();
+        let file = buffers.first().and_then(|part| part.dyn_ref());
+        let bytes = file.map(|file: &ArrayBuffer| Uint8Array::new(file).to_vec());
+        let bytes = bytes.unwrap_or_default();
         let picture = medsam3_imaging::open(&bytes).map_err(|e| imaging_failure(&e))?;
         let info = picture_info(&picture);
         self.picture.replace(Some(picture));
@@ -207,16 +279,13 @@ impl Session {
         Ok(())
     }
 
-    async fn segment(&self, id: u32, ask: Ask) -> Result<(), Failure> {
+    async fn segment(self: &Rc<Self>, id: u32, ask: Ask) -> Result<(), Failure> {
         let prompts = split_prompts(&ask.prompts);
         if prompts.is_empty() {
             return Err(engine_failure(&EngineError::PromptEmpty));
         }
         self.gpu_is_well()?;
-        let mut taken = Taken {
-            slot: &self.segmenter,
-            segmenter: self.segmenter.take(),
-        };
+        let mut taken = Taken::from(&self.segmenter);
         let segmenter = taken.segmenter.as_mut().ok_or_else(failure::no_model)?;
         self.working.set(Working {
             id,
@@ -224,7 +293,16 @@ impl Session {
             prompts: prompts.len(),
         });
         let mut seconds = Seconds::default();
-        let fresh = self.embed(segmenter, &ask).await?;
+        let view = View {
+            picture: self.opened.get(),
+            frame: ask.frame,
+            window: ask.window.map(|window| [window.center, window.width]),
+        };
+        let fresh = self.embed(segmenter, view).await?;
+        // All at once, so that a large text encoder is fetched once for all of them.
+        let read = segmenter.read_prompts(&prompts).await;
+        self.gpu_is_well()?;
+        read.map_err(|e| engine_failure(&e))?;
         let spacing = self
             .picture
             .borrow()
@@ -253,40 +331,36 @@ impl Session {
                 &[&result.mask.bits],
             );
         }
+        drop(taken);
         self.out.send(&Response::Segmented { id, seconds });
+        self.prefetch_around(view);
         Ok(())
     }
 
     /// Makes the segmenter hold the embedding of what is asked about; says whether it had to compute it.
-    async fn embed(&self, segmenter: &mut Segmenter, ask: &Ask) -> Result<bool, Failure> {
-        let view = View {
-            picture: self.opened.get(),
-            frame: ask.frame,
-            window: ask.window,
-        };
-        let image = {
-            let picture = self.picture.borrow();
-            let picture = picture.as_ref().ok_or_else(failure::no_picture)?;
-            if self.embedded.get() == Some(view) {
-                return Ok(false);
-            }
-            let window = ask.window.map(|w| Window {
-                center: w.center,
-                width: w.width,
-            });
-            picture
-                .render(ask.frame as usize, window)
-                .map_err(|e| imaging_failure(&e))?
-        };
-        self.embedded.set(None);
-        let opened = segmenter.open(&image).await;
+    async fn embed(&self, segmenter: &mut Segmenter, view: View) -> Result<bool, Failure> {
+        let recalled = segmenter.recall(view).await;
+        self.gpu_is_well()?;
+        if recalled.map_err(|e| engine_failure(&e))? {
+            return Ok(false);
+        }
+        let image = self.render(view)?;
+        let opened = segmenter.open_view(view, &image).await;
         self.gpu_is_well()?;
         opened.map_err(|e| engine_failure(&e))?;
-        self.embedded.set(Some(view));
         Ok(true)
     }
 
-    fn gpu_is_well(&self) -> Result<(), Failure> {
+    /// The pixels of a view of the open picture.
+    pub(crate) fn render(&self, view: View) -> Result<Rgb8, Failure> {
+        let picture = self.picture.borrow();
+        let picture = picture.as_ref().ok_or_else(failure::no_picture)?;
+        let window = view.window.map(|[center, width]| Window { center, width });
+        let rendered = picture.render(view.frame as usize, window);
+        rendered.map_err(|e| imaging_failure(&e))
+    }
+
+    pub(crate) fn gpu_is_well(&self) -> Result<(), Failure> {
         let fault = self
             .processor
             .borrow()
@@ -294,6 +368,10 @@ impl Session {
             .and_then(|processor| processor.watch.fault());
         fault.map_or(Ok(()), Err)
     }
+}
+
+fn mib(count: u32) -> u64 {
+    u64::from(count) << 20
 }
 
 /// Smallest value, largest value, and the pixels as the page reads them.

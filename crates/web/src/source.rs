@@ -1,51 +1,222 @@
-//! A model folder that lies in the browser's memory, outside the module's: reads copy only the range
-//! asked for, so that the module never holds a whole shard.
+//! Model folders of a browser, read by position from a worker: files of the origin's private file system through
+//! synchronous access handles, blobs through the worker's synchronous file reader, and buffers in the browser's memory.
+//! Reads fill the caller's memory piece by piece, so the module never holds a file.
 
 use std::collections::BTreeMap;
 
-use js_sys::Uint8Array;
+use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
 use medsam3_weights::{Source, WeightsError};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 
-/// The files that the page handed over.
+use crate::failure;
+use crate::protocol::Failure;
+
+/// Where the page's store keeps its models.
+const FOLDER: &str = "models";
+
+#[wasm_bindgen]
+extern "C" {
+    /// `FileSystemSyncAccessHandle`, only in dedicated workers.
+    type AccessHandle;
+    #[wasm_bindgen(method, catch)]
+    fn read(this: &AccessHandle, buffer: &mut [u8], options: &JsValue) -> Result<f64, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = getSize)]
+    fn get_size(this: &AccessHandle) -> Result<f64, JsValue>;
+    #[wasm_bindgen(method)]
+    fn close(this: &AccessHandle);
+
+    #[wasm_bindgen(js_name = FileReaderSync)]
+    type FileReaderSync;
+    #[wasm_bindgen(constructor, catch, js_class = "FileReaderSync")]
+    fn new() -> Result<FileReaderSync, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = readAsArrayBuffer)]
+    fn read_as_array_buffer(this: &FileReaderSync, blob: &Blob) -> Result<ArrayBuffer, JsValue>;
+
+    /// A blob, or the file behind a handle.
+    #[wasm_bindgen(js_name = Blob)]
+    type Blob;
+    #[wasm_bindgen(method, getter)]
+    fn size(this: &Blob) -> f64;
+    #[wasm_bindgen(method)]
+    fn slice(this: &Blob, start: f64, end: f64) -> Blob;
+
+    /// A directory of the private file system.
+    type Directory;
+    #[wasm_bindgen(method, catch, js_name = getDirectoryHandle)]
+    async fn directory(this: &Directory, name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method)]
+    fn values(this: &Directory) -> js_sys::AsyncIterator;
+
+    /// A file of the private file system.
+    type FileHandle;
+    #[wasm_bindgen(method, getter)]
+    fn kind(this: &FileHandle) -> String;
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &FileHandle) -> String;
+    #[wasm_bindgen(method, catch, js_name = createSyncAccessHandle)]
+    async fn access(this: &FileHandle, options: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = getFile)]
+    async fn file(this: &FileHandle) -> Result<JsValue, JsValue>;
+}
+
+/// One file of a folder.
+enum PageFile {
+    Bytes(Uint8Array),
+    Blob(Blob, FileReaderSync),
+    /// Closed when the folder is dropped: until then nobody can delete the file.
+    Handle(AccessHandle),
+}
+
+impl Drop for PageFile {
+    fn drop(&mut self) {
+        if let Self::Handle(handle) = self {
+            handle.close();
+        }
+    }
+}
+
+impl PageFile {
+    fn blob(blob: Blob) -> Option<Self> {
+        Some(Self::Blob(blob, FileReaderSync::new().ok()?))
+    }
+
+    fn size(&self) -> Option<u64> {
+        let size = match self {
+            Self::Bytes(bytes) => f64::from(bytes.length()),
+            Self::Blob(blob, _) => blob.size(),
+            Self::Handle(handle) => handle.get_size().ok()?,
+        };
+        Some(size as u64)
+    }
+
+    /// Fills `buffer`, whose end lies within the file; says whether it could.
+    fn fill(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        // Offsets are below 2^53, exact in JavaScript's numbers.
+        let (start, end) = (offset as f64, (offset + buffer.len() as u64) as f64);
+        match self {
+            Self::Bytes(bytes) => {
+                bytes.subarray(start as u32, end as u32).copy_to(buffer);
+                true
+            }
+            Self::Blob(blob, reader) => {
+                let part = reader.read_as_array_buffer(&blob.slice(start, end));
+                let part = part.map(|part| Uint8Array::new(&part)).ok();
+                let whole = part.filter(|part| part.length() as usize == buffer.len());
+                whole.map(|part| part.copy_to(buffer)).is_some()
+            }
+            Self::Handle(handle) => {
+                let options = Object::new();
+                let set = Reflect::set(&options, &"at".into(), &start.into());
+                let wanted = buffer.len() as f64;
+                set.is_ok()
+                    && handle
+                        .read(buffer, &options)
+                        .is_ok_and(|read| read == wanted)
+            }
+        }
+    }
+}
+
+/// A model folder of the browser.
 pub struct PageSource {
-    files: BTreeMap<String, Uint8Array>,
+    files: BTreeMap<String, PageFile>,
 }
 
 impl PageSource {
-    /// Pairs names with buffers.
-    pub fn new(names: Vec<String>, buffers: Vec<Uint8Array>) -> Self {
+    /// The files that the page handed over, each an `ArrayBuffer` or a `Blob`.
+    pub fn handed_over(names: Vec<String>, parts: Vec<JsValue>) -> Self {
+        let files = names.into_iter().zip(parts).filter_map(|(name, part)| {
+            let file = match part.dyn_into::<ArrayBuffer>() {
+                Ok(buffer) => PageFile::Bytes(Uint8Array::new(&buffer)),
+                // Only files and blobs are handed over beside buffers, and both can be sliced.
+                Err(part) => PageFile::blob(part.unchecked_into())?,
+            };
+            Some((name, file))
+        });
         Self {
-            files: names.into_iter().zip(buffers).collect(),
+            files: files.collect(),
         }
     }
 
-    fn file(&self, name: &str) -> Result<&Uint8Array, WeightsError> {
-        self.files.get(name).ok_or_else(|| WeightsError::File {
+    /// The folder `models/<id>` of the private file system.
+    ///
+    /// # Errors
+    /// The failure for the page when there is no such folder, or this browser has no private file system.
+    pub async fn stored(id: &str) -> Result<Self, Failure> {
+        let files = open_folder(id).await;
+        files.map_err(|_missing| failure::no_stored_model())
+    }
+
+    fn get(&self, name: &str) -> Result<(&PageFile, u64), WeightsError> {
+        let file = self.files.get(name);
+        let sized = file.and_then(|file| Some((file, file.size()?)));
+        sized.ok_or_else(|| WeightsError::File {
             file: name.to_owned(),
-            reason: "it was not handed over".to_owned(),
+            reason: "it is not there".to_owned(),
         })
     }
 }
 
 impl Source for PageSource {
     fn size(&self, file: &str) -> Result<u64, WeightsError> {
-        Ok(u64::from(self.file(file)?.length()))
+        Ok(self.get(file)?.1)
     }
 
-    fn read_at(&self, file: &str, offset: u64, buffer: &mut [u8]) -> Result<(), WeightsError> {
-        let bytes = self.file(file)?;
-        let end = offset.saturating_add(buffer.len() as u64);
-        let range = u32::try_from(offset).ok().zip(u32::try_from(end).ok());
-        match range {
-            Some((start, end)) if end <= bytes.length() => {
-                bytes.subarray(start, end).copy_to(buffer);
-                Ok(())
-            }
-            _ => Err(WeightsError::Truncated {
-                file: file.to_owned(),
-                expected: end,
-                found: u64::from(bytes.length()),
-            }),
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> Result<(), WeightsError> {
+        let (file, found) = self.get(name)?;
+        let expected = offset.saturating_add(buffer.len() as u64);
+        if expected > found {
+            return Err(WeightsError::Truncated {
+                file: name.to_owned(),
+                expected,
+                found,
+            });
+        }
+        if file.fill(offset, buffer) {
+            return Ok(());
+        }
+        Err(WeightsError::File {
+            file: name.to_owned(),
+            reason: "the browser's storage did not give its bytes".to_owned(),
+        })
+    }
+}
+
+async fn open_folder(id: &str) -> Result<PageSource, JsValue> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
+    let storage = Reflect::get(&navigator, &"storage".into())?;
+    let root = Reflect::get(&storage, &"getDirectory".into())?;
+    let root = root.dyn_into::<js_sys::Function>()?.call0(&storage)?;
+    let root: Directory = JsFuture::from(js_sys::Promise::resolve(&root))
+        .await?
+        .unchecked_into();
+    let models: Directory = root.directory(FOLDER).await?.unchecked_into();
+    let folder: Directory = models.directory(id).await?.unchecked_into();
+    let entries = folder.values();
+    let mut files = BTreeMap::new();
+    loop {
+        let next = JsFuture::from(entries.next()?).await?;
+        let next: js_sys::IteratorNext = next.unchecked_into();
+        if next.done() {
+            return Ok(PageSource { files });
+        }
+        let handle: FileHandle = next.value().unchecked_into();
+        if handle.kind() == "file" {
+            let name = handle.name();
+            files.insert(name, open_file(&handle).await?);
         }
     }
+}
+
+/// A shared access handle; where the browser has none, or another tab holds the file, the file as a blob.
+async fn open_file(handle: &FileHandle) -> Result<PageFile, JsValue> {
+    let options = Object::new();
+    Reflect::set(&options, &"mode".into(), &"read-only".into())?;
+    if let Ok(access) = handle.access(&options).await {
+        return Ok(PageFile::Handle(access.unchecked_into()));
+    }
+    let file: Blob = handle.file().await?.unchecked_into();
+    PageFile::blob(file).ok_or(JsValue::NULL)
 }

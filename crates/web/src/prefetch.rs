@@ -1,0 +1,86 @@
+//! Looking ahead: when a slice has been segmented and nothing else is asked for, the trunk runs on its neighbours, so that
+//! scrolling on finds their embeddings there. Any request ends it at once, between two blocks of the trunk.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use futures_util::future::{AbortHandle, abortable};
+use medsam3_engine::View;
+use medsam3_imaging::Picture;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::jobs::{breathe, sleep};
+use crate::protocol::Backend;
+use crate::session::{Session, Taken};
+
+/// How long nothing must have been asked for.
+const IDLE_MILLISECONDS: u32 = 400;
+
+/// The look ahead that is under way.
+#[derive(Default)]
+pub struct Prefetch {
+    handle: RefCell<Option<AbortHandle>>,
+    running: Cell<bool>,
+}
+
+impl Session {
+    /// Encodes the neighbours of a view when nothing else is to be done. Only on a GPU: on the CPU a block of the full
+    /// model would keep the worker from its messages.
+    pub(crate) fn prefetch_around(self: &Rc<Self>, view: View) {
+        let on_gpu = |session: &Session| {
+            let processor = session.processor.borrow();
+            processor.as_ref().map(|processor| processor.backend) == Some(Backend::Webgpu)
+        };
+        if !on_gpu(self) || self.prefetch.running.get() {
+            return;
+        }
+        let session = self.clone();
+        let (work, handle) = abortable(async move { session.look_ahead(view).await });
+        self.prefetch.handle.replace(Some(handle));
+        self.prefetch.running.set(true);
+        let session = self.clone();
+        spawn_local(async move {
+            // Dropped here when it was stopped, which puts the segmenter back.
+            let _ = work.await;
+            session.prefetch.running.set(false);
+        });
+    }
+
+    /// Ends a look ahead and waits until the segmenter is back.
+    pub(crate) async fn stop_prefetch(&self) {
+        if let Some(handle) = self.prefetch.handle.take() {
+            handle.abort();
+        }
+        while self.prefetch.running.get() {
+            breathe().await;
+        }
+    }
+
+    async fn look_ahead(&self, view: View) {
+        sleep(IDLE_MILLISECONDS).await;
+        let frames = self
+            .picture
+            .borrow()
+            .as_ref()
+            .map_or(0, Picture::frame_count) as u32;
+        let neighbours = [view.frame.checked_add(1), view.frame.checked_sub(1)];
+        for frame in neighbours.into_iter().flatten().filter(|&f| f < frames) {
+            let neighbour = View { frame, ..view };
+            let mut taken = Taken::from(&self.segmenter);
+            let Some(segmenter) = taken.segmenter.as_mut() else {
+                return;
+            };
+            let current = view.picture == self.opened.get();
+            if !current || self.gpu_is_well().is_err() || !segmenter.has_room_for(neighbour) {
+                continue;
+            }
+            // A frame that cannot be shown is reported when it is asked for.
+            let Ok(image) = self.render(neighbour) else {
+                continue;
+            };
+            if segmenter.prefetch(neighbour, &image).await.is_err() {
+                return;
+            }
+        }
+    }
+}
