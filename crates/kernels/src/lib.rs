@@ -1,0 +1,21 @@
+//! GPU kernels in CubeCL, as extensions of Burn's back ends, each beside the plain tensor operations that it stands for.
+//!
+//! Every public function takes and gives `burn::Tensor` and picks by the tensor's device ([`route`]): the kernel on wgpu and
+//! WebGPU; plain operations on the CPU, where they are the faster ones, and on devices that differentiate, so that training
+//! needs no gradient by hand. Both ways compute the same values; the tests compare them with an independent reference.
+//!
+//! A kernel is one file: the plain path, an extension trait (`#[backend_extension(Cube, Fusion)]`), its implementation for
+//! `CubeBackend`, and the `#[cube]` code. No kernel needs subgroups, f16 or 8-bit integers, none binds more than eight
+//! buffers, and none reads back. Sums are f32 whatever the tensors hold.
+
+#![recursion_limit = "256"]
+// Kernels are launched without a bounds check at each access: they check their own position once, and WebGPU's own
+// checks stand behind them.
+#![allow(unsafe_code)]
+
+mod launch;
+pub mod rope_qkv;
+pub mod route;
+
+pub use rope_qkv::{Rope, rope_qkv};
+pub use route::{Kernel, Route, route};
