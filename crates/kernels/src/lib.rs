@@ -13,9 +13,16 @@
 // checks stand behind them.
 #![allow(unsafe_code)]
 
+pub mod choice;
 mod launch;
+pub mod peak;
+pub mod product;
+pub mod q8;
 pub mod rope_qkv;
 pub mod route;
 
+pub use choice::{Choice, Measurement};
+pub use product::{Activation, Tiling, conv3x3, linear, linear_part, matmul};
+pub use q8::Q8;
 pub use rope_qkv::{Rope, rope_qkv};
 pub use route::{Kernel, Route, route};

@@ -1,13 +1,13 @@
 //! Multi-head attention with fused projections (reference: `nn.MultiheadAttention`), and the one function that
 //! all attention in the model goes through. Scores are never held for all queries at once when they are large.
 
-use crate::layers::uniform;
+use crate::layers::{Linear, uniform};
 use crate::trace::{at, scope};
 use burn::module::{Module, Param};
-use burn::nn::{Linear, LinearConfig};
-use burn::tensor::module::{attention, linear};
+use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Device, Tensor};
+use medsam3_kernels::{Activation, linear, linear_part};
 
 /// Most scores held at once (64 MiB of f32), below the 128 MiB that a WebGPU binding is sure to hold.
 const SCORE_BUDGET: usize = 16 << 20;
@@ -94,7 +94,7 @@ impl MultiheadAttention {
         Self {
             in_proj_weight: uniform([width, 3 * width], width, device),
             in_proj_bias: uniform([3 * width], width, device),
-            out_proj: LinearConfig::new(width, width).init(device),
+            out_proj: Linear::new(width, width, device),
             heads,
         }
     }
@@ -104,7 +104,12 @@ impl MultiheadAttention {
     /// `masked` is true at keys to leave out, `[b | 1, 1, n | 1, n]`.
     pub fn self_attention(&self, x: Tensor<3>, masked: Option<Tensor<4, Bool>>) -> Tensor<3> {
         let width = x.dims()[2];
-        let qkv = linear(x, self.in_proj_weight.val(), Some(self.in_proj_bias.val()));
+        let qkv = linear(
+            x,
+            self.in_proj_weight.val(),
+            Some(self.in_proj_bias.val()),
+            Activation::None,
+        );
         let [q, k, v] = [0, 1, 2].map(|third| qkv.clone().narrow(2, third * width, width));
         self.attend(q, k, v, masked, None)
     }
@@ -126,9 +131,13 @@ impl MultiheadAttention {
 
     fn project(&self, third: usize, x: Tensor<3>) -> Tensor<3> {
         let width = x.dims()[2];
-        let weight = self.in_proj_weight.val().narrow(1, third * width, width);
-        let bias = self.in_proj_bias.val().narrow(0, third * width, width);
-        linear(x, weight, Some(bias))
+        let bias = self.in_proj_bias.val();
+        linear_part(
+            x,
+            self.in_proj_weight.val(),
+            bias,
+            third * width..(third + 1) * width,
+        )
     }
 
     fn attend(

@@ -8,14 +8,15 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::layers::layer_norm;
+use crate::layers::{Linear, layer_norm};
 use crate::model_misc::Mlp;
 use crate::position_encoding::sine_boxes;
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, Linear, LinearConfig};
-use burn::tensor::activation::{relu, sigmoid};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
+use medsam3_kernels::Activation;
 
 /// What a decoder layer gives.
 #[derive(Debug, Clone)]
@@ -71,8 +72,8 @@ impl TransformerDecoderLayer {
             catext_norm: layer_norm(d, device),
             self_attn: attention(),
             norm2: layer_norm(d, device),
-            linear1: LinearConfig::new(d, config.feed_forward).init(device),
-            linear2: LinearConfig::new(config.feed_forward, d).init(device),
+            linear1: Linear::new(d, config.feed_forward, device),
+            linear2: Linear::new(config.feed_forward, d, device),
             norm3: layer_norm(d, device),
         }
     }
@@ -114,7 +115,9 @@ impl TransformerDecoderLayer {
             )
         });
         let t = at("norm1", self.norm1.forward(t + h));
-        let h = relu(at("linear1", self.linear1.forward(t.clone())));
+        let h = self
+            .linear1
+            .activated("linear1", t.clone(), Activation::Relu);
         at(
             "norm3",
             self.norm3

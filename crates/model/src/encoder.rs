@@ -5,12 +5,12 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::layers::layer_norm;
+use crate::layers::{Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear, LinearConfig};
-use burn::tensor::activation::relu;
+use burn::nn::LayerNorm;
 use burn::tensor::{Bool, Device, Tensor};
+use medsam3_kernels::Activation;
 
 /// One encoder layer.
 #[derive(Module, Debug)]
@@ -37,8 +37,8 @@ impl TransformerEncoderLayer {
         Self {
             self_attn: MultiheadAttention::new(d, config.heads, device),
             cross_attn_image: MultiheadAttention::new(d, config.heads, device),
-            linear1: LinearConfig::new(d, config.feed_forward).init(device),
-            linear2: LinearConfig::new(config.feed_forward, d).init(device),
+            linear1: Linear::new(d, config.feed_forward, device),
+            linear2: Linear::new(config.feed_forward, d, device),
             norm1: layer_norm(d, device),
             norm2: layer_norm(d, device),
             norm3: layer_norm(d, device),
@@ -65,7 +65,7 @@ impl TransformerEncoderLayer {
                 .forward(h, key, value, Some(prompt_masked.clone()), None)
         });
         let h = at("norm3", self.norm3.forward(x.clone()));
-        let h = relu(at("linear1", self.linear1.forward(h)));
+        let h = self.linear1.activated("linear1", h, Activation::Relu);
         at("", x + at("linear2", self.linear2.forward(h)))
     }
 }

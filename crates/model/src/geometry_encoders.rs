@@ -5,12 +5,12 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::layers::layer_norm;
+use crate::layers::{Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, Linear, LinearConfig};
-use burn::tensor::activation::relu;
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
 use burn::tensor::{Device, Tensor};
+use medsam3_kernels::Activation;
 
 /// A pre-norm layer: self-attention, attention to the image, feed-forward.
 #[derive(Module, Debug)]
@@ -37,8 +37,8 @@ impl GeometryLayer {
         Self {
             self_attn: MultiheadAttention::new(d, config.heads, device),
             cross_attn_image: MultiheadAttention::new(d, config.heads, device),
-            linear1: LinearConfig::new(d, config.feed_forward).init(device),
-            linear2: LinearConfig::new(config.feed_forward, d).init(device),
+            linear1: Linear::new(d, config.feed_forward, device),
+            linear2: Linear::new(config.feed_forward, d, device),
             norm1: layer_norm(d, device),
             norm2: layer_norm(d, device),
             norm3: layer_norm(d, device),
@@ -55,7 +55,7 @@ impl GeometryLayer {
                 .forward(h, keys, image.clone(), None, None)
         });
         let h = at("norm3", self.norm3.forward(x.clone()));
-        let h = relu(at("linear1", self.linear1.forward(h)));
+        let h = self.linear1.activated("linear1", h, Activation::Relu);
         at("", x + at("linear2", self.linear2.forward(h)))
     }
 }
@@ -81,7 +81,7 @@ impl SequenceGeometryEncoder {
         let d = config.width;
         Self {
             cls_embed: EmbeddingConfig::new(1, d).init(device),
-            final_proj: LinearConfig::new(d, d).init(device),
+            final_proj: Linear::new(d, d, device),
             norm: layer_norm(d, device),
             encode: (0..config.geometry_layers)
                 .map(|_| GeometryLayer::new(config, device))

@@ -1,16 +1,14 @@
-//! Convolutions, group norm and padding on channels-last maps `[batch, height, width, channels]`.
+//! Linear layers; convolutions, group norm and padding on channels-last maps `[batch, height, width, channels]`.
 //!
-//! Every convolution of SAM 3 but the 3x3 ones is a matrix product, and the 3x3 ones are one over gathered
-//! neighbourhoods. Weights are kept as the product needs them; [`crate::parameters`] turns them from and to
-//! the layout of the checkpoints.
+//! Every convolution of SAM 3 but the 3x3 ones is a matrix product, and the 3x3 ones are one over neighbourhoods.
+//! Weights are kept as the product needs them; [`crate::parameters`] turns them from and to the layout of the
+//! checkpoints. The products themselves are in `medsam3-kernels`, which picks by device.
 
+use crate::trace::{at, is_recording};
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
-use burn::tensor::module::linear;
+use burn::nn::{Initializer, LayerNorm, LayerNormConfig, LinearConfig};
 use burn::tensor::{Device, Tensor};
-
-/// Most values that the gathered neighbourhoods of a 3x3 convolution may take at once (64 MiB of f32).
-const NEIGHBOURHOOD_BUDGET: usize = 16 << 20;
+use medsam3_kernels::{Activation, conv3x3, linear};
 
 /// Uniform in `±1/sqrt(fan_in)`, the initial values that the reference's framework gives.
 pub(crate) fn uniform<const D: usize>(
@@ -33,6 +31,49 @@ pub fn layer_norm(channels: usize, device: &Device) -> LayerNorm {
         .init(device)
 }
 
+/// `y = x W + b`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[in, out]` in f32; or `[out, in]` in int8 blocks, where a loader put a [`medsam3_kernels::Q8`] tensor.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// New layer from `input` to `output` channels.
+    pub fn new(input: usize, output: usize, device: &Device) -> Self {
+        let layer = LinearConfig::new(input, output).init(device);
+        Self {
+            weight: layer.weight,
+            bias: layer.bias,
+        }
+    }
+
+    /// `[.., in] -> [.., out]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.product(x, Activation::None)
+    }
+
+    /// The layer and an activation in one. While recording, what stands between them is recorded as `name`.
+    pub fn activated<const D: usize>(
+        &self,
+        name: &str,
+        x: Tensor<D>,
+        activation: Activation,
+    ) -> Tensor<D> {
+        if is_recording() {
+            return activation.apply(at(name, self.forward(x)));
+        }
+        self.product(x, activation)
+    }
+
+    fn product<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
+        let bias = self.bias.as_ref().map(Param::val);
+        linear(x, self.weight.val(), bias, activation)
+    }
+}
+
 /// Convolution with a 1x1 kernel.
 #[derive(Module, Debug)]
 pub struct Conv1x1 {
@@ -53,7 +94,12 @@ impl Conv1x1 {
 
     /// `[b, h, w, in] -> [b, h, w, out]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        linear(x, self.weight.val(), Some(self.bias.val()))
+        linear(
+            x,
+            self.weight.val(),
+            Some(self.bias.val()),
+            Activation::None,
+        )
     }
 }
 
@@ -77,10 +123,15 @@ impl ConvTranspose2x2 {
 
     /// `[b, h, w, in] -> [b, 2h, 2w, out]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.activated(x, Activation::None)
+    }
+
+    /// The same with an activation behind it.
+    pub fn activated(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
         let [b, h, w, _] = x.dims();
         let [out] = self.bias.dims();
         let bias = self.bias.val().repeat(&[4]);
-        linear(x, self.weight.val(), Some(bias))
+        linear(x, self.weight.val(), Some(bias), activation)
             .reshape([b, h, w, 2, 2, out])
             .permute([0, 1, 3, 2, 4, 5])
             .reshape([b, 2 * h, 2 * w, out])
@@ -107,40 +158,8 @@ impl Conv3x3 {
 
     /// `[b, h, w, in] -> [b, h, w, out]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [b, h, w, c] = x.dims();
-        let padded = pad_bottom_right(pad_top_left(x), 1);
-        let rows = (NEIGHBOURHOOD_BUDGET / (9 * b * w * c)).clamp(1, h);
-        let strips = (0..h)
-            .step_by(rows)
-            .map(|top| {
-                let height = rows.min(h - top);
-                let shifted = (0..9)
-                    .map(|k| {
-                        padded.clone().slice([
-                            0..b,
-                            top + k / 3..top + k / 3 + height,
-                            k % 3..k % 3 + w,
-                            0..c,
-                        ])
-                    })
-                    .collect();
-                let neighbourhoods = Tensor::cat(shifted, 3);
-                linear(neighbourhoods, self.weight.val(), Some(self.bias.val()))
-            })
-            .collect::<Vec<_>>();
-        if strips.len() == 1 {
-            strips.into_iter().next().expect("one strip")
-        } else {
-            Tensor::cat(strips, 1)
-        }
+        conv3x3(x, self.weight.val(), self.bias.val())
     }
-}
-
-fn pad_top_left(x: Tensor<4>) -> Tensor<4> {
-    let [b, h, w, c] = x.dims();
-    let device = x.device();
-    let x = Tensor::cat(vec![Tensor::zeros([b, 1, w, c], &device), x], 1);
-    Tensor::cat(vec![Tensor::zeros([b, h + 1, 1, c], &device), x], 2)
 }
 
 /// Appends `count` rows and columns of zeros.

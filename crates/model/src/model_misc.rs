@@ -1,11 +1,11 @@
 //! Small parts shared by the heads (reference: `model_misc.py`): the MLP and the scoring by dot product.
 
-use crate::layers::layer_norm;
+use crate::layers::{Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear, LinearConfig};
-use burn::tensor::activation::relu;
+use burn::nn::LayerNorm;
 use burn::tensor::{Bool, Device, Tensor};
+use medsam3_kernels::Activation;
 
 /// Linear layers with ReLU between them.
 #[derive(Module, Debug)]
@@ -19,7 +19,7 @@ impl Mlp {
     pub fn new(channels: &[usize], device: &Device) -> Self {
         let layers = channels
             .windows(2)
-            .map(|pair| LinearConfig::new(pair[0], pair[1]).init(device))
+            .map(|pair| Linear::new(pair[0], pair[1], device))
             .collect();
         Self { layers }
     }
@@ -27,10 +27,12 @@ impl Mlp {
     /// `[.., in] -> [.., out]`
     pub fn forward<const D: usize>(&self, mut x: Tensor<D>) -> Tensor<D> {
         for (i, layer) in self.layers.iter().enumerate() {
-            x = at(&format!("layers.{i}"), layer.forward(x));
-            if i + 1 < self.layers.len() {
-                x = relu(x);
-            }
+            let name = format!("layers.{i}");
+            x = if i + 1 < self.layers.len() {
+                layer.activated(&name, x, Activation::Relu)
+            } else {
+                at(&name, layer.forward(x))
+            };
         }
         x
     }
@@ -68,8 +70,8 @@ impl DotProductScoring {
                 layers,
                 out_norm: layer_norm(width, device),
             },
-            prompt_proj: LinearConfig::new(width, width).init(device),
-            hs_proj: LinearConfig::new(width, width).init(device),
+            prompt_proj: Linear::new(width, width, device),
+            hs_proj: Linear::new(width, width, device),
         }
     }
 

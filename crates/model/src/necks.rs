@@ -4,10 +4,10 @@
 //! The reference's fourth level (half the grid) is dropped there too, and its tracker neck is not needed for images.
 
 use crate::layers::{Conv1x1, Conv3x3, ConvTranspose2x2};
-use crate::trace::{at, scope};
+use crate::trace::{at, is_recording, scope};
 use burn::module::Module;
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
+use medsam3_kernels::Activation;
 
 /// One level of the neck. The names of the transposed convolutions differ by level, as in the checkpoints.
 #[derive(Module, Debug)]
@@ -41,7 +41,11 @@ impl NeckLevel {
     /// `[b, h, w, input] -> [b, scale h, scale w, output]`
     pub fn forward(&self, mut x: Tensor<4>) -> Tensor<4> {
         if let (Some(first), Some(second)) = (&self.dconv_2x2_0, &self.dconv_2x2_1) {
-            x = gelu(at("dconv_2x2_0", first.forward(x)));
+            x = if is_recording() {
+                Activation::Gelu.apply(at("dconv_2x2_0", first.forward(x)))
+            } else {
+                first.activated(x, Activation::Gelu)
+            };
             x = at("dconv_2x2_1", second.forward(x));
         }
         if let Some(double) = &self.dconv_2x2 {

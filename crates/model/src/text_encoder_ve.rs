@@ -5,12 +5,12 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TextConfig;
-use crate::layers::layer_norm;
+use crate::layers::{Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use medsam3_kernels::Activation;
 
 /// The MLP of a block, with exact GELU.
 #[derive(Module, Debug)]
@@ -41,8 +41,8 @@ impl ResidualAttentionBlock {
             attn: MultiheadAttention::new(config.width, config.heads, device),
             ln_2: layer_norm(config.width, device),
             mlp: TextMlp {
-                c_fc: LinearConfig::new(config.width, config.mlp_hidden).init(device),
-                c_proj: LinearConfig::new(config.mlp_hidden, config.width).init(device),
+                c_fc: Linear::new(config.width, config.mlp_hidden, device),
+                c_proj: Linear::new(config.mlp_hidden, config.width, device),
             },
         }
     }
@@ -51,7 +51,10 @@ impl ResidualAttentionBlock {
         let normed = at("ln_1", self.ln_1.forward(x.clone()));
         let x = x + scope("attn", || self.attn.self_attention(normed, Some(future)));
         let normed = at("ln_2", self.ln_2.forward(x.clone()));
-        let hidden = gelu(at("mlp.c_fc", self.mlp.c_fc.forward(normed)));
+        let hidden = self
+            .mlp
+            .c_fc
+            .activated("mlp.c_fc", normed, Activation::Gelu);
         at("", x + at("mlp.c_proj", self.mlp.c_proj.forward(hidden)))
     }
 }
@@ -105,7 +108,7 @@ impl VETextEncoder {
                 },
                 ln_final: layer_norm(config.width, device),
             },
-            resizer: LinearConfig::new(config.width, output).init(device),
+            resizer: Linear::new(config.width, output, device),
         }
     }
 

@@ -43,6 +43,11 @@ pub fn record<R>(
     (result, kept)
 }
 
+/// Whether [`record`] is running on this thread.
+pub fn is_recording() -> bool {
+    RECORDER.with_borrow(Option::is_some)
+}
+
 /// Runs `inner` with `name` appended to the path.
 pub fn scope<R>(name: impl AsRef<str>, inner: impl FnOnce() -> R) -> R {
     let active = RECORDER.with_borrow_mut(|recorder| {

@@ -5,13 +5,13 @@
 
 use crate::attention::{merge_heads, scaled_dot_product};
 use crate::config::VitConfig;
-use crate::layers::{layer_norm, pad_bottom_right, uniform};
+use crate::layers::{Linear, layer_norm, pad_bottom_right, uniform};
 use crate::rope::AxialRope;
 use crate::trace::{at, scope};
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
+use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
+use medsam3_kernels::{Activation, linear};
 
 /// The kernel of the patch embedding; it has no bias.
 #[derive(Module, Debug)]
@@ -37,7 +37,7 @@ impl PatchEmbed {
             .reshape([b, channels, rows, p, columns, p])
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([b, rows, columns, channels * p * p]);
-        burn::tensor::module::linear(patches, self.proj.weight.val(), None)
+        linear(patches, self.proj.weight.val(), None, Activation::None)
     }
 }
 
@@ -97,14 +97,14 @@ impl Block {
         Self {
             norm1: layer_norm(width, device),
             attn: Attention {
-                qkv: LinearConfig::new(width, 3 * width).init(device),
-                proj: LinearConfig::new(width, width).init(device),
+                qkv: Linear::new(width, 3 * width, device),
+                proj: Linear::new(width, width, device),
                 heads: config.heads,
             },
             norm2: layer_norm(width, device),
             mlp: Mlp {
-                fc1: LinearConfig::new(width, config.mlp_hidden).init(device),
-                fc2: LinearConfig::new(config.mlp_hidden, width).init(device),
+                fc1: Linear::new(width, config.mlp_hidden, device),
+                fc2: Linear::new(config.mlp_hidden, width, device),
             },
             window: if config.global_blocks.contains(&index) {
                 0
@@ -130,12 +130,8 @@ impl Block {
         let x = x + attended;
         let hidden = at("norm2", self.norm2.forward(x.clone()));
         let hidden = scope("mlp", || {
-            at(
-                "fc2",
-                self.mlp
-                    .fc2
-                    .forward(gelu(at("fc1", self.mlp.fc1.forward(hidden)))),
-            )
+            let hidden = self.mlp.fc1.activated("fc1", hidden, Activation::Gelu);
+            at("fc2", self.mlp.fc2.forward(hidden))
         });
         at("", x + hidden)
     }

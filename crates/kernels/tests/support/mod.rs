@@ -34,10 +34,13 @@ pub struct Fixture(Vec<u8>);
 impl Fixture {
     /// Reads `tests/kernels/kernels.safetensors`.
     pub fn read() -> Self {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/kernels/kernels.safetensors"
-        );
+        Self::named("kernels")
+    }
+
+    /// Reads another file of `tests/kernels`.
+    pub fn named(name: &str) -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/kernels");
+        let path = format!("{folder}/{name}.safetensors");
         Self(std::fs::read(path).expect("the fixture is in the repository"))
     }
 
