@@ -12,6 +12,8 @@
 // Kernels are launched without a bounds check at each access: they check their own position once, and WebGPU's own
 // checks stand behind them.
 #![allow(unsafe_code)]
+// Kernel code is written in what CubeCL translates.
+#![allow(clippy::assign_op_pattern, clippy::manual_div_ceil)]
 
 pub mod choice;
 mod launch;

@@ -9,14 +9,14 @@ use cubecl::prelude::*;
 
 /// One product, or a batch of them along the grid's third axis.
 ///
-/// `K` and `N` are vector sizes along the inner dimension and along columns, `k` and `n` counts of such vectors.
+/// `VK` and `VN` are vector sizes along the inner dimension and along columns, `k` and `n` counts of such vectors.
 /// With `image` set, `a` is a map `[batch, height, width, channels]` and `k` counts the channels' vectors.
 #[cube(launch_unchecked)]
-pub fn product<K: Size, N: Size>(
-    a: &[Vector<f32, K>],
-    b: &[Vector<f32, N>],
-    bias: ComptimeOption<&[Vector<f32, N>]>,
-    out: &mut [Vector<f32, N>],
+pub fn product<VK: Size, VN: Size>(
+    a: &[Vector<f32, VK>],
+    b: &[Vector<f32, VN>],
+    bias: ComptimeOption<&[Vector<f32, VN>]>,
+    out: &mut [Vector<f32, VN>],
     m: u32,
     k: u32,
     n: u32,
@@ -32,7 +32,7 @@ pub fn product<K: Size, N: Size>(
     let first_column = CUBE_POS_X * CUBE_DIM_X * comptime!(columns as u32) + UNIT_POS_X;
     let batch = CUBE_POS_Z;
 
-    let mut sums = Array::<Vector<f32, N>>::new(comptime!(rows * columns));
+    let mut sums = Array::<Vector<f32, VN>>::new(comptime!(rows * columns));
     #[unroll]
     for i in 0..comptime!(rows * columns) {
         sums[i] = Vector::new(0.0f32);
@@ -66,7 +66,7 @@ pub fn product<K: Size, N: Size>(
             }
         }
         for step in 0..k {
-            let mut left = Array::<Vector<f32, K>>::new(rows);
+            let mut left = Array::<Vector<f32, VK>>::new(rows);
             #[unroll]
             for i in 0..rows {
                 let value = a[(start[i] + step) as usize];
@@ -76,7 +76,7 @@ pub fn product<K: Size, N: Size>(
                     left[i] = value;
                 }
             }
-            let lanes = K::value();
+            let lanes = VK::value();
             let line = batch * b_batch + (segment * k + step) * comptime!(lanes as u32) * n;
             #[unroll]
             for lane in 0..lanes {
@@ -103,7 +103,7 @@ pub fn product<K: Size, N: Size>(
                 if line < m {
                     let sum = sums[comptime!(i * columns + j)];
                     out[((batch * m + line) * n + at) as usize] =
-                        finish::<N>(sum, &bias, at, activation);
+                        finish::<VN>(sum, &bias, at, activation);
                 }
             }
         }
