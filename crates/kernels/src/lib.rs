@@ -15,6 +15,7 @@
 // Kernel code is written in what CubeCL translates.
 #![allow(clippy::assign_op_pattern, clippy::manual_div_ceil)]
 
+pub mod attention;
 pub mod choice;
 mod launch;
 pub mod peak;
@@ -22,7 +23,9 @@ pub mod product;
 pub mod q8;
 pub mod rope_qkv;
 pub mod route;
+pub mod self_test;
 
+pub use attention::{attention, window_attention};
 pub use choice::{Choice, Measurement};
 pub use product::{Activation, Tiling, conv3x3, linear, linear_part, matmul};
 pub use q8::Q8;

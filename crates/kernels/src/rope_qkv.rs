@@ -9,7 +9,7 @@ use crate::route::{Kernel, Route, route};
 use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{FloatDType, Shape, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use cubecl::prelude::*;
@@ -17,9 +17,9 @@ use cubecl::prelude::*;
 /// Rotary tables of one window: token `t` of a window turns the pair `(2j, 2j + 1)` of each head by one angle.
 #[derive(Debug, Clone)]
 pub struct Rope {
-    /// Cosine at both places of a pair, f32, `[window_rows * window_columns, head_dim]`.
+    /// Cosine at both places of a pair, `[window_rows * window_columns, head_dim]`.
     pub cos: Tensor<2>,
-    /// Sine at both places of a pair, f32, `[window_rows * window_columns, head_dim]`.
+    /// Sine at both places of a pair, `[window_rows * window_columns, head_dim]`.
     pub sin: Tensor<2>,
     /// Signed permutation `[head_dim, head_dim]` that takes (u, v) to (-v, u) in each pair, for the plain path.
     pub turn: Tensor<2>,
@@ -36,11 +36,13 @@ pub fn rope_qkv(
 ) -> [Tensor<3>; 3] {
     match route(Kernel::RopeQkv, &qkv.device()) {
         Route::Custom => {
+            let dtype = FloatDType::from(qkv.dtype());
             let (q, k, v) = Dispatch::rope_qkv_custom(
                 qkv.into_dispatch(),
-                bias.into_dispatch(),
-                rope.cos.clone().into_dispatch(),
-                rope.sin.clone().into_dispatch(),
+                // Weights may be stored in another precision than is computed in.
+                bias.cast(dtype).into_dispatch(),
+                rope.cos.clone().cast(FloatDType::F32).into_dispatch(),
+                rope.sin.clone().cast(FloatDType::F32).into_dispatch(),
                 window.0,
                 window.1,
             );
@@ -203,6 +205,7 @@ impl RopeQkvOps for CubeBackend {
                     head_dim / lanes,
                     threads,
                 ),
+                lanes,
                 dtype,
             );
         }
@@ -234,6 +237,7 @@ fn rope_qkv_kernel<F: Float, N: Size>(
     k: &mut [Vector<F, N>],
     v: &mut [Vector<F, N>],
     grid: Windowed,
+    #[comptime] lanes: usize,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= grid.threads {
@@ -264,8 +268,8 @@ fn rope_qkv_kernel<F: Float, N: Size>(
     let angle = cell * grid.head + channel % grid.head;
     let c = cos[angle];
     let s = sin[angle];
-    q[ABSOLUTE_POS] = turn::<F, N>(query, c, s);
-    k[ABSOLUTE_POS] = turn::<F, N>(key, c, s);
+    q[ABSOLUTE_POS] = turn::<F, N>(query, c, s, lanes);
+    k[ABSOLUTE_POS] = turn::<F, N>(key, c, s, lanes);
     v[ABSOLUTE_POS] = value;
 }
 
@@ -275,13 +279,14 @@ fn turn<F: Float, N: Size>(
     x: Vector<F, N>,
     cos: Vector<f32, N>,
     sin: Vector<f32, N>,
+    #[comptime] lanes: usize,
 ) -> Vector<F, N> {
     let x = Vector::<f32, N>::cast_from(x);
     let mut turned = Vector::<f32, N>::zeroed();
     #[unroll]
-    for pair in 0..comptime!(N::value() / 2) {
-        turned.insert(comptime!(2 * pair), -x.extract(comptime!(2 * pair + 1)));
-        turned.insert(comptime!(2 * pair + 1), x.extract(comptime!(2 * pair)));
+    for pair in 0..lanes / 2 {
+        turned.insert(2 * pair, -x.extract(2 * pair + 1));
+        turned.insert(2 * pair + 1, x.extract(2 * pair));
     }
     Vector::<F, N>::cast_from(x * cos + turned * sin)
 }

@@ -23,6 +23,28 @@ pub enum Kernel {
     Conv3x3,
 }
 
+impl Kernel {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Attention,
+        Self::RopeQkv,
+        Self::Matmul,
+        Self::LinearQ8,
+        Self::Conv3x3,
+    ];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attention => "attention",
+            Self::RopeQkv => "rotary embedding",
+            Self::Matmul => "matrix product",
+            Self::LinearQ8 => "int8 matrix product",
+            Self::Conv3x3 => "3x3 convolution",
+        }
+    }
+}
+
 /// The two ways of computing an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {

@@ -1,80 +1,10 @@
-//! Multi-head attention with fused projections (reference: `nn.MultiheadAttention`), and the one function that
-//! all attention in the model goes through. Scores are never held for all queries at once when they are large.
+//! Multi-head attention with fused projections (reference: `nn.MultiheadAttention`) around [`medsam3_kernels::attention`].
 
 use crate::layers::{Linear, uniform};
 use crate::trace::{at, scope};
 use burn::module::{Module, Param};
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, Device, Tensor};
-use medsam3_kernels::{Activation, linear, linear_part};
-
-/// Most scores held at once (64 MiB of f32), below the 128 MiB that a WebGPU binding is sure to hold.
-const SCORE_BUDGET: usize = 16 << 20;
-
-/// `softmax(q k^T / sqrt(head_dim) + bias) v`, all of `[batch, heads, tokens, head_dim]`.
-///
-/// `masked` is true at keys to leave out, `[batch | 1, 1, 1, keys]`; `bias` is `[batch, heads, queries, keys]`.
-/// Queries are taken in slices so that the scores of a slice stay within a fixed budget.
-pub fn scaled_dot_product(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    masked: Option<Tensor<4, Bool>>,
-    bias: Option<Tensor<4>>,
-) -> Tensor<4> {
-    within_budget(SCORE_BUDGET, q, k, v, masked, bias)
-}
-
-fn within_budget(
-    budget: usize,
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    masked: Option<Tensor<4, Bool>>,
-    bias: Option<Tensor<4>>,
-) -> Tensor<4> {
-    let [b, heads, queries, _] = q.dims();
-    let keys = k.dims()[2];
-    let options = AttentionModuleOptions::default();
-    let slice = (budget / (b * heads * keys)).clamp(1, queries);
-    if slice == queries {
-        return attention(q, k, v, masked, bias, options);
-    }
-    let parts = (0..queries)
-        .step_by(slice)
-        .map(|start| {
-            let count = slice.min(queries - start);
-            let bias = bias.clone().map(|bias| bias.narrow(2, start, count));
-            // A mask may differ by query (the text encoder's) or not (padding).
-            let masked = masked.clone().map(|masked| match masked.dims()[2] {
-                1 => masked,
-                _ => masked.narrow(2, start, count),
-            });
-            attention(
-                q.clone().narrow(2, start, count),
-                k.clone(),
-                v.clone(),
-                masked,
-                bias,
-                options,
-            )
-        })
-        .collect();
-    Tensor::cat(parts, 2)
-}
-
-/// `[b, n, heads * head_dim] -> [b, heads, n, head_dim]`
-pub(crate) fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
-    let [b, n, width] = x.dims();
-    x.reshape([b, n, heads, width / heads]).swap_dims(1, 2)
-}
-
-/// `[b, heads, n, head_dim] -> [b, n, heads * head_dim]`
-pub(crate) fn merge_heads(x: Tensor<4>) -> Tensor<3> {
-    let [b, heads, n, head_dim] = x.dims();
-    x.swap_dims(1, 2).reshape([b, n, heads * head_dim])
-}
+use medsam3_kernels::{Activation, attention, linear, linear_part};
 
 /// Attention whose query, key and value projections are thirds of one matrix.
 #[derive(Module, Debug)]
@@ -148,39 +78,8 @@ impl MultiheadAttention {
         masked: Option<Tensor<4, Bool>>,
         bias: Option<Tensor<4>>,
     ) -> Tensor<3> {
-        let [q, k, v] = [at("q", q), at("k", k), at("v", v)].map(|x| split_heads(x, self.heads));
-        let attended = merge_heads(scaled_dot_product(q, k, v, masked, bias));
+        let [q, k, v] = [at("q", q), at("k", k), at("v", v)];
+        let attended = attention(q, k, v, self.heads, masked, bias);
         scope("out_proj", || at("", self.out_proj.forward(attended)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::Distribution;
-
-    /// Slices of queries give what all queries at once give, with a mask, a bias and a last slice that is shorter.
-    #[test]
-    fn slices_of_queries_agree_with_all_at_once() {
-        let device = Device::flex();
-        let random = |shape| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
-        let (q, k, v) = (
-            random([2, 3, 11, 8]),
-            random([2, 3, 7, 8]),
-            random([2, 3, 7, 8]),
-        );
-        let bias = random([2, 3, 11, 7]);
-        for rows in [1, 11] {
-            let masked = random([2, 1, rows, 7]).lower_elem(-0.7);
-            let run = |budget| {
-                let (q, k, v) = (q.clone(), k.clone(), v.clone());
-                within_budget(budget, q, k, v, Some(masked.clone()), Some(bias.clone()))
-            };
-            let difference = (run(usize::MAX) - run(4 * 2 * 3 * 7))
-                .abs()
-                .max()
-                .into_scalar::<f32>();
-            assert!(difference < 1e-6, "differ by {difference}");
-        }
     }
 }

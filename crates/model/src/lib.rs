@@ -28,6 +28,7 @@ pub mod parameters;
 pub mod position_encoding;
 pub mod rope;
 pub mod sam3_image;
+pub mod self_test;
 pub mod synthetic;
 pub mod text_encoder_ve;
 pub mod trace;

@@ -65,6 +65,15 @@ pub fn scope<R>(name: impl AsRef<str>, inner: impl FnOnce() -> R) -> R {
 
 /// Names a tensor and hands it on.
 pub fn at<const D: usize>(name: &str, tensor: Tensor<D>) -> Tensor<D> {
+    at_as(name, tensor, |tensor| tensor)
+}
+
+/// Names a tensor and hands it on; records it as the reference lays it out, which `view` makes of it.
+pub fn at_as<const D: usize, const E: usize>(
+    name: &str,
+    tensor: Tensor<D>,
+    view: impl FnOnce(Tensor<D>) -> Tensor<E>,
+) -> Tensor<D> {
     RECORDER.with_borrow_mut(|recorder| {
         if let Some(recorder) = recorder {
             let mut path = recorder.path.join(".");
@@ -77,8 +86,9 @@ pub fn at<const D: usize>(name: &str, tensor: Tensor<D>) -> Tensor<D> {
             if !(recorder.wanted)(&path) {
                 return;
             }
-            let shape = tensor.dims().to_vec();
-            let values = tensor.to_data().iter::<f32>().collect();
+            let seen = view(tensor.clone());
+            let shape = seen.dims().to_vec();
+            let values = seen.to_data().iter::<f32>().collect();
             recorder.kept.push(Recorded {
                 path,
                 shape,

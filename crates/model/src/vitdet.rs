@@ -3,15 +3,15 @@
 //!
 //! `[batch, 3, side, side]` in -1..1 becomes `[batch, grid, grid, width]`.
 
-use crate::attention::{merge_heads, scaled_dot_product};
 use crate::config::VitConfig;
 use crate::layers::{Linear, layer_norm, pad_bottom_right, uniform};
-use crate::rope::AxialRope;
-use crate::trace::{at, scope};
+use crate::rope::axial;
+use crate::trace::{at, at_as, scope};
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
-use medsam3_kernels::{Activation, linear};
+use medsam3_kernels::attention::WindowGrid;
+use medsam3_kernels::{Activation, Rope, linear, rope_qkv, window_attention};
 
 /// The kernel of the patch embedding; it has no bias.
 #[derive(Module, Debug)]
@@ -52,18 +52,26 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// `[b, tokens, width] -> [b, tokens, width]`; tokens are those of one window or of the whole grid.
-    fn forward(&self, x: Tensor<3>, rope: &AxialRope) -> Tensor<3> {
-        let [b, n, width] = x.dims();
-        let head_dim = width / self.heads;
-        let qkv = at("qkv", self.qkv.forward(x)).reshape([b, n, 3 * self.heads, head_dim]);
-        // Queries and keys turn together: they lie side by side.
-        let qk = rope.rotate(qkv.clone().narrow(2, 0, 2 * self.heads));
-        let q = qk.clone().narrow(2, 0, self.heads).swap_dims(1, 2);
-        let k = qk.narrow(2, self.heads, self.heads).swap_dims(1, 2);
-        let v = qkv.narrow(2, 2 * self.heads, self.heads).swap_dims(1, 2);
-        let attended = merge_heads(scaled_dot_product(q, k, v, None, None));
-        at("proj", self.proj.forward(attended))
+    /// `[b, grid, grid, width]` in and out; tokens attend within windows of `window` tokens a side. Projections see the
+    /// grid as it is: a window's cells beyond it come in with the bias, which is what a token of zeros projects to.
+    fn forward(&self, x: Tensor<4>, window: usize, rope: &Rope) -> Tensor<4> {
+        let [_, rows, columns, width] = x.dims();
+        let qkv = at_as("qkv", self.qkv.forward(x), |x| partition(x, window));
+        let bias = self.qkv.bias.as_ref().map_or_else(
+            || Tensor::zeros([3 * width], &qkv.device()),
+            |bias| bias.val(),
+        );
+        let [q, k, v] = rope_qkv(qkv, bias, rope, (window, window));
+        let grid = WindowGrid {
+            rows,
+            columns,
+            window_rows: window,
+            window_columns: window,
+        };
+        let attended = window_attention(q, k, v, self.heads, grid);
+        at_as("proj", self.proj.forward(attended), |x| {
+            partition(x, window)
+        })
     }
 }
 
@@ -116,17 +124,12 @@ impl Block {
 
     /// `[b, grid, grid, width]` in and out.
     fn forward(&self, x: Tensor<4>, ropes: &Ropes) -> Tensor<4> {
-        let [b, rows, columns, width] = x.dims();
+        let [_, grid, _, _] = x.dims();
         let normed = at("norm1", self.norm1.forward(x.clone()));
-        let attended = if self.window == 0 {
-            let tokens = normed.reshape([b, rows * columns, width]);
-            scope("attn", || self.attn.forward(tokens, &ropes.global))
-                .reshape([b, rows, columns, width])
-        } else {
-            let windows = partition(normed, self.window);
-            let windows = scope("attn", || self.attn.forward(windows, &ropes.window));
-            unpartition(windows, self.window, [b, rows, columns, width])
-        };
+        let attended = scope("attn", || match self.window {
+            0 => self.attn.forward(normed, grid, &ropes.global),
+            window => self.attn.forward(normed, window, &ropes.window),
+        });
         let x = x + attended;
         let hidden = at("norm2", self.norm2.forward(x.clone()));
         let hidden = scope("mlp", || {
@@ -140,34 +143,21 @@ impl Block {
 /// Rotary tables of one forward pass.
 #[derive(Debug)]
 struct Ropes {
-    window: AxialRope,
-    global: AxialRope,
+    window: Rope,
+    global: Rope,
 }
 
-/// Cells to append so that windows fit. They are zeros behind the norm and take part in attention.
-fn padding(grid: usize, window: usize) -> usize {
-    grid.next_multiple_of(window) - grid
-}
-
-/// `[b, rows, columns, c] -> [b * windows, window * window, c]`, windows in the order of rows.
+/// `[b, rows, columns, c] -> [b * windows, window * window, c]`, windows in the order of rows, as the reference sees
+/// them; zeros beyond the grid.
 fn partition(x: Tensor<4>, window: usize) -> Tensor<3> {
     let x = {
-        let pad = padding(x.dims()[1], window);
+        let pad = x.dims()[1].next_multiple_of(window) - x.dims()[1];
         pad_bottom_right(x, pad)
     };
     let [b, rows, columns, c] = x.dims();
     x.reshape([b, rows / window, window, columns / window, window, c])
         .permute([0, 1, 3, 2, 4, 5])
         .reshape([b * (rows / window) * (columns / window), window * window, c])
-}
-
-/// The inverse of [`partition`]; appended cells are dropped.
-fn unpartition(x: Tensor<3>, window: usize, [b, rows, columns, c]: [usize; 4]) -> Tensor<4> {
-    let (high, wide) = (rows.div_ceil(window), columns.div_ceil(window));
-    x.reshape([b, high, wide, window, window, c])
-        .permute([0, 1, 3, 2, 4, 5])
-        .reshape([b, high * window, wide * window, c])
-        .slice([0..b, 0..rows, 0..columns, 0..c])
 }
 
 /// A forward pass between two blocks. The work of a block at full size is seconds on a slow device: a caller that
@@ -263,8 +253,8 @@ impl ViT {
             .map_or([4, 0], |block| block.attn.proj.weight.dims());
         let head_dim = width / self.blocks.first().map_or(1, |block| block.attn.heads);
         Ropes {
-            window: AxialRope::new(head_dim, self.window, 1.0, device),
-            global: AxialRope::new(head_dim, grid, self.window as f64 / grid as f64, device),
+            window: axial(head_dim, self.window, 1.0, device),
+            global: axial(head_dim, grid, self.window as f64 / grid as f64, device),
         }
     }
 

@@ -5,7 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use safetensors::SafeTensors;
 use std::sync::OnceLock;
 
@@ -56,6 +56,13 @@ impl Fixture {
             .map(|bytes| f32::from_le_bytes(*bytes))
             .collect();
         (values, view.shape().to_vec())
+    }
+
+    /// Recorded ones and zeros as flags.
+    pub fn flags<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D, Bool> {
+        let (values, shape) = self.values(name);
+        let flags: Vec<bool> = values.iter().map(|value| *value != 0.0).collect();
+        Tensor::from_data(TensorData::new(flags, shape), device)
     }
 
     /// A recorded tensor on `device`.

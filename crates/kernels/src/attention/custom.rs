@@ -1,0 +1,190 @@
+//! The attention kernel as an operation of a back end, and its launch.
+
+use super::kernel::{SizesLaunch, attention_registers, attention_shared};
+use super::{WindowGrid, chosen};
+use crate::launch::{UNITS, element, empty, workgroups};
+use burn::backend::tensor::{BoolTensor, FloatTensor};
+use burn::backend::{Backend, ExtensionType, backend_extension};
+use burn::tensor::Shape;
+use burn_cubecl::CubeBackend;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::prelude::*;
+
+/// Channels of a vector.
+const LANES: usize = 4;
+
+/// Most keys that a workgroup holds at once: 16 KiB of keys and values of 64 channels, what every WebGPU adapter has. It
+/// holds a whole number of steps.
+const SHARED_KEYS: usize = 32;
+
+/// What is done to the scores.
+#[derive(ExtensionType)]
+#[extension_type(fusion)]
+pub enum Extra<B: Backend> {
+    /// Nothing.
+    Nothing,
+    /// Something is added, `[batch, heads, queries, keys]`.
+    Bias(FloatTensor<B>),
+    /// Keys are left out, `[batch | 1, 1, queries | 1, keys]`.
+    Masked(BoolTensor<B>),
+    /// Both.
+    Both {
+        /// As in `Bias`.
+        bias: FloatTensor<B>,
+        /// As in `Masked`.
+        masked: BoolTensor<B>,
+    },
+}
+
+/// The kernel as an operation of a back end.
+#[backend_extension(Cube, Fusion)]
+pub trait AttentionOps: Backend {
+    /// See [`super::attention`] and, with a grid, [`super::window_attention`].
+    #[fusion(dtype = q, shape = output_shape(q, grid))]
+    fn attention_custom(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        #[extension_type] extra: Extra<Self>,
+        heads: usize,
+        grid: Option<WindowGrid>,
+    ) -> FloatTensor<Self>;
+}
+
+fn output_shape(q: &Shape, grid: &Option<WindowGrid>) -> Shape {
+    match grid {
+        None => q.clone(),
+        Some(grid) => Shape::new([q[0] / grid.windows(), grid.rows, grid.columns, q[2]]),
+    }
+}
+
+impl AttentionOps for CubeBackend {
+    fn attention_custom(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        extra: Extra<Self>,
+        heads: usize,
+        grid: Option<WindowGrid>,
+    ) -> FloatTensor<Self> {
+        let [q, k, v] = [q, k, v].map(into_contiguous);
+        let (bias, masked) = match extra {
+            Extra::Nothing => (None, None),
+            Extra::Bias(bias) => (Some(bias), None),
+            Extra::Masked(masked) => (None, Some(masked)),
+            Extra::Both { bias, masked } => (Some(bias), Some(masked)),
+        };
+        let bias = bias.map(into_contiguous);
+        let masked = masked.map(into_contiguous);
+        let out = empty(&q, output_shape(q.meta.shape(), &grid), q.dtype);
+        launch(q, k, v, bias, masked, heads, grid, &out);
+        out
+    }
+}
+
+fn launch(
+    q: CubeTensor,
+    k: CubeTensor,
+    v: CubeTensor,
+    bias: Option<CubeTensor>,
+    masked: Option<CubeTensor>,
+    heads: usize,
+    grid: Option<WindowGrid>,
+    out: &CubeTensor,
+) {
+    let variant = chosen();
+    let [batch, queries, width] = [0, 1, 2].map(|i| q.meta.shape()[i]);
+    let keys = k.meta.shape()[1];
+    let lanes = width / heads / LANES;
+    let groups = queries.div_ceil(variant.rows);
+    let units = UNITS as usize;
+    let (threads, groups) = if variant.shared {
+        // A workgroup stays with one head.
+        let groups = groups.next_multiple_of(units);
+        (batch * heads * groups, groups)
+    } else {
+        (batch * heads * groups, groups)
+    };
+    // A mask that is the same for all images, or all queries, is read at the same place for each.
+    let (mask_batch, mask_query) = masked.as_ref().map_or((0, 0), |masked| {
+        let shape = masked.meta.shape();
+        let query = if shape[2] > 1 { keys } else { 0 };
+        let batch = if shape[0] > 1 { shape[2] * keys } else { 0 };
+        (batch, query)
+    });
+    let place = grid.unwrap_or(WindowGrid {
+        rows: 1,
+        columns: 1,
+        window_rows: 1,
+        window_columns: 1,
+    });
+    let sizes = SizesLaunch::new(
+        queries,
+        keys,
+        heads,
+        width / LANES,
+        groups,
+        threads,
+        mask_batch,
+        mask_query,
+        place.rows,
+        place.columns,
+        place.window_rows,
+        place.window_columns,
+    );
+    let types = [
+        element(&q),
+        masked.as_ref().map_or(u32::elem_type_native(), element),
+    ];
+    let count = workgroups(out, threads);
+    let dim = CubeDim::new_1d(UNITS);
+    let client = out.client.clone();
+    let [q, k, v] = [q, k, v].map(CubeTensor::into_buffer_arg);
+    let bias = bias.map(CubeTensor::into_buffer_arg);
+    let masked = masked.map(CubeTensor::into_buffer_arg);
+    let out = out.clone().into_buffer_arg();
+    // SAFETY: threads beyond `threads` leave; queries and keys are clamped to what is there before they index.
+    unsafe {
+        if variant.shared {
+            attention_shared::launch_unchecked(
+                &client,
+                count,
+                dim,
+                LANES,
+                q,
+                k,
+                v,
+                bias.into(),
+                masked.into(),
+                out,
+                sizes,
+                lanes,
+                variant.rows,
+                variant.step,
+                SHARED_KEYS / variant.step * variant.step,
+                grid.is_some(),
+                types,
+            );
+        } else {
+            attention_registers::launch_unchecked(
+                &client,
+                count,
+                dim,
+                LANES,
+                q,
+                k,
+                v,
+                bias.into(),
+                masked.into(),
+                out,
+                sizes,
+                lanes,
+                variant.rows,
+                variant.step,
+                grid.is_some(),
+                types,
+            );
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Attention with online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): scores are never held beyond a few keys.
+//!
+//! `softmax(q k^T / sqrt(head_dim) + bias) v` per head, on `[batch, tokens, heads * head_dim]`, which is how projections
+//! leave and enter: nothing is transposed. Windowed attention writes its result back to its place on the grid.
+
+mod custom;
+mod kernel;
+mod plain;
+mod variant;
+
+pub use plain::plain;
+pub use variant::{Variant, candidates, choose, chosen};
+
+use crate::route::{Kernel, Route, route};
+use burn::backend::Dispatch;
+use burn::tensor::{Bool, FloatDType, Tensor};
+use custom::{AttentionOps as _, Extra};
+
+/// Most channels of a head that the kernel holds in registers; all of SAM 3's heads have at most 64.
+const MOST_CHANNELS: usize = 64;
+
+/// Token grids cut into windows: where the rows of windowed attention belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowGrid {
+    /// Rows of the grid.
+    pub rows: usize,
+    /// Columns of the grid.
+    pub columns: usize,
+    /// Rows of a window.
+    pub window_rows: usize,
+    /// Columns of a window.
+    pub window_columns: usize,
+}
+
+impl WindowGrid {
+    /// Windows that cover a grid.
+    pub fn windows(&self) -> usize {
+        self.rows.div_ceil(self.window_rows) * self.columns.div_ceil(self.window_columns)
+    }
+}
+
+/// Attention of `q`, `[batch, n, width]`, over `k` and `v`, `[batch, m, width]`, in `heads` heads: `[batch, n, width]`.
+///
+/// `masked` is true at keys to leave out, `[batch | 1, 1, n | 1, m]`, and leaves every query at least one key;
+/// `bias` is added to the scores, `[batch, heads, n, m]`.
+pub fn attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    masked: Option<Tensor<4, Bool>>,
+    bias: Option<Tensor<4>>,
+) -> Tensor<3> {
+    if !is_custom(&q, heads) {
+        return plain(q, k, v, heads, masked, bias);
+    }
+    let bias = bias.map(|bias| bias.cast(FloatDType::from(q.dtype())));
+    let extra = match (bias, masked) {
+        (None, None) => Extra::Nothing,
+        (Some(bias), None) => Extra::Bias(bias.into_dispatch()),
+        (None, Some(masked)) => Extra::Masked(masked.into_dispatch()),
+        (Some(bias), Some(masked)) => Extra::Both {
+            bias: bias.into_dispatch(),
+            masked: masked.into_dispatch(),
+        },
+    };
+    custom(q, k, v, extra, heads, None)
+}
+
+/// Attention within windows, as [`crate::rope_qkv`] cuts them: `[batch * windows, window tokens, width]` each, to
+/// `[batch, rows, columns, width]`. Rows beyond the grid are dropped.
+pub fn window_attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    grid: WindowGrid,
+) -> Tensor<4> {
+    if is_custom(&q, heads) {
+        custom(q, k, v, Extra::Nothing, heads, Some(grid))
+    } else {
+        plain::to_grid(plain(q, k, v, heads, None, None), grid)
+    }
+}
+
+fn is_custom(q: &Tensor<3>, heads: usize) -> bool {
+    let head_dim = q.dims()[2] / heads;
+    head_dim.is_multiple_of(4)
+        && head_dim <= MOST_CHANNELS
+        && route(Kernel::Attention, &q.device()) == Route::Custom
+}
+
+fn custom<const D: usize>(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    extra: Extra<Dispatch>,
+    heads: usize,
+    grid: Option<WindowGrid>,
+) -> Tensor<D> {
+    let (q, k, v) = (q.into_dispatch(), k.into_dispatch(), v.into_dispatch());
+    Tensor::from_dispatch(Dispatch::attention_custom(q, k, v, extra, heads, grid))
+}
