@@ -5,6 +5,7 @@ mod commands;
 mod device;
 mod failure;
 mod interrupt;
+mod memory;
 mod model_folder;
 mod parity;
 mod progress;
@@ -29,6 +30,7 @@ enum Command {
     Parity(commands::parity::Arguments),
     Train(commands::train::Arguments),
     Evaluate(commands::evaluate::Arguments),
+    Bench(commands::bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Command::Parity(arguments) => commands::parity::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -66,18 +66,8 @@ pub fn run(golden: &Path, config: Option<Sam3Config>, device: &Device) -> Result
     } else {
         full::run(&golden, &config.unwrap_or_else(Sam3Config::sam3), device)
     }?;
-    report.peak_memory_bytes = peak_memory_bytes();
+    report.peak_memory_bytes = crate::memory::peak_bytes();
     Ok(report)
-}
-
-/// The high-water mark of this process's resident memory (Linux).
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// Compares values with the golden's.
