@@ -46,7 +46,7 @@ export function launch({ webgpu = false } = {}) {
 }
 
 /** Runs in the page before its own scripts: keeps what the worker answers to each prompt. */
-function listen() {
+export function listen() {
   self.answers = [];
   self.workerMessages = [];
   const Plain = self.Worker;

@@ -4,6 +4,7 @@
 //! `check` is the quick part of `test`. Each installs what it needs and skips what is already there.
 
 mod adapter;
+mod bench;
 mod clones;
 mod counts;
 mod fingerprint;
@@ -53,6 +54,8 @@ enum Chore {
     },
     /// Formatting, lints and the WebAssembly build of the page's code
     Check,
+    /// Measure the model and the page against other programs; one table, and JSON
+    Bench(bench::Arguments),
     /// Install what the other chores need, and nothing else
     Setup,
 }
@@ -81,6 +84,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Test { only: Some(name) } => steps::run_all(&workspace, &[name.as_str()]),
         Chore::Test { only: None } => steps::run_all(&workspace, steps::ALL),
         Chore::Check => steps::run_all(&workspace, steps::CHECK),
+        Chore::Bench(arguments) => bench::bench(&workspace, &arguments),
         Chore::Setup => setup::everything(&workspace).map(|()| true),
     }
 }

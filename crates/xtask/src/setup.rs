@@ -240,7 +240,8 @@ fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
         .strip_suffix('"')
 }
 
-fn npm_ci(workspace: &Workspace, folder: &str) -> Result<()> {
+/// Installs one folder's npm packages, once per lock file.
+pub fn npm_ci(workspace: &Workspace, folder: &str) -> Result<()> {
     let dir = workspace.path(folder);
     let lock = dir.join("package-lock.json");
     if !lock.is_file() {

@@ -1,0 +1,210 @@
+//! `cargo xtask bench`: one table and one JSON file of what the model costs, here and in other programs on the same
+//! weights. Exact counts first; times only as ratios of runs that took turns, because machines are shared.
+//!
+//! What is missing (a Python with PyTorch, a browser, a Vulkan driver) is named and left out, never guessed.
+
+mod machine;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+
+use crate::process::{output, run, say};
+use crate::workspace::Workspace;
+use crate::{adapter, page, setup};
+
+const MODEL: &str = "weights/default";
+const IMAGE: &str = "public/samples/chest-xray.jpg";
+const PROMPT: &str = "lungs";
+/// What the exporting and timing scripts import.
+const PYTHON_MODULES: &str = "torch, onnx, onnxscript, onnxruntime, tokenizers, safetensors, PIL";
+
+/// What to measure.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Rounds of each comparison; medians are given
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    rounds: usize,
+    /// Only the parts named: size, native, browser
+    #[arg(
+        long,
+        value_name = "PART",
+        value_delimiter = ',',
+        default_value = "size,native,browser"
+    )]
+    parts: Vec<String>,
+    /// Where the JSON goes
+    #[arg(long, value_name = "FILE", default_value = ".cache/bench.json")]
+    out: PathBuf,
+}
+
+/// Measures, prints the table, writes the JSON.
+pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
+    let wanted = |part: &str| arguments.parts.iter().any(|name| name == part);
+    let folder = workspace.path(".cache/bench");
+    fs::create_dir_all(&folder)?;
+    let mut report = Map::new();
+    let mut skipped = Vec::new();
+    report.insert("machine".into(), machine::describe(workspace));
+
+    if wanted("size") || wanted("browser") {
+        setup::toolchain(workspace)?;
+        setup::page_tools(workspace)?;
+        setup::node_packages(workspace)?;
+        page::build(workspace)?;
+    }
+    if wanted("size") {
+        report.insert("size".into(), size(workspace)?);
+    }
+    let python = python(workspace);
+    if wanted("native") || wanted("browser") {
+        match &python {
+            Some(python) => export(workspace, python, &folder)?,
+            None => skipped.push(format!(
+                "ONNX Runtime Web and PyTorch: no Python with {PYTHON_MODULES} (set MEDSAM3_PYTHON)"
+            )),
+        }
+    }
+    if wanted("native") {
+        let native = native(
+            workspace,
+            arguments.rounds,
+            python.as_deref(),
+            &folder,
+            &mut skipped,
+        )?;
+        report.insert("native".into(), native);
+    }
+    if wanted("browser") {
+        match (python.is_some(), setup::chromium(workspace)) {
+            (true, Some(chromium)) => {
+                let browser = browser(workspace, arguments.rounds, &chromium, &folder)?;
+                report.insert("browser".into(), browser);
+            }
+            (true, None) => skipped.push("browser: no Chromium".into()),
+            (false, _) => {}
+        }
+    }
+    report.insert("skipped".into(), json!(skipped));
+    let report = Value::Object(report);
+    let out = workspace.root.join(&arguments.out);
+    fs::write(&out, serde_json::to_string_pretty(&report)?)
+        .with_context(|| format!("cannot write {}", out.display()))?;
+    print!("{}", table::render(&report));
+    println!("written as JSON to {}", out.display());
+    Ok(true)
+}
+
+/// Raw and compressed size of the module that the browser downloads.
+fn size(workspace: &Workspace) -> Result<Value> {
+    let mut node = workspace.command("node");
+    json_of(node.args(["web/tools/size.mjs", "dist"]))
+}
+
+/// The Python that has what the scripts import.
+fn python(workspace: &Workspace) -> Option<String> {
+    let chosen = std::env::var("MEDSAM3_PYTHON").unwrap_or_else(|_| "python3".into());
+    let imports = format!("import {PYTHON_MODULES}");
+    let works = output(workspace.command(&chosen).args(["-c", &imports])).is_ok();
+    works.then_some(chosen)
+}
+
+/// The default model as ONNX graphs, and the picture that every program looks at.
+fn export(workspace: &Workspace, python: &str, folder: &Path) -> Result<()> {
+    say("exporting the default model to ONNX");
+    let mut command = workspace.command(python);
+    command
+        .args(["tests/benchmarks/export_onnx.py", MODEL])
+        .arg(folder)
+        .args(["--image", IMAGE, "--prompt", PROMPT]);
+    output(&mut command).map(drop)
+}
+
+/// Our own program on the processor and on the software adapter, in turns with PyTorch on the processor.
+fn native(
+    workspace: &Workspace,
+    rounds: usize,
+    python: Option<&str>,
+    folder: &Path,
+    skipped: &mut Vec<String>,
+) -> Result<Value> {
+    say("building the native program");
+    let words = "build --locked --workspace --bin medsam3";
+    run(workspace.cargo().args(words.split(' ')))?;
+    let program = workspace.target_dir.join("debug/medsam3");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // The picture at the model's own size, where there is one, so that no program resizes.
+    let square = folder.join("input.png");
+    let picture = if square.is_file() {
+        square
+    } else {
+        workspace.path(IMAGE)
+    };
+    let ours = |device: &str| {
+        let mut command = Command::new(&program);
+        command
+            .current_dir(&workspace.root)
+            .args(["bench", "--json", "--model", MODEL, "--device", device])
+            .args(["--prompt", PROMPT, "--rounds", "5", "--image"])
+            .arg(&picture);
+        command
+    };
+    let mut cpu = Vec::new();
+    let mut pytorch = Vec::new();
+    for round in 1..=rounds {
+        say(&format!("native on the processor, round {round}"));
+        cpu.push(json_of(&mut ours("cpu"))?);
+        if let Some(python) = python {
+            let mut peer = workspace.command(python);
+            peer.args(["tests/benchmarks/pytorch_cpu.py", MODEL, "--prompt", PROMPT])
+                .args([
+                    "--rounds",
+                    "5",
+                    "--threads",
+                    &threads.to_string(),
+                    "--image",
+                ])
+                .arg(&picture);
+            pytorch.push(json_of(&mut peer)?);
+        }
+    }
+    let mut native = Map::new();
+    native.insert("cpu".into(), json!(cpu));
+    native.insert("pytorch".into(), json!(pytorch));
+    match adapter::environment() {
+        Some((name, variables)) => {
+            say(&format!("native on {name}"));
+            let mut command = ours("gpu");
+            command.envs(variables);
+            native.insert("gpu".into(), json_of(&mut command)?);
+        }
+        None => skipped.push("native GPU: no Vulkan driver".into()),
+    }
+    Ok(Value::Object(native))
+}
+
+/// The page and ONNX Runtime Web in one browser.
+fn browser(workspace: &Workspace, rounds: usize, chromium: &str, folder: &Path) -> Result<Value> {
+    setup::npm_ci(workspace, "tests/benchmarks")?;
+    say("the page and ONNX Runtime Web in Chromium");
+    let mut node = workspace.command("node");
+    node.arg("tests/benchmarks/browser.mjs")
+        .arg(folder)
+        .args(["--rounds", &rounds.to_string()])
+        .env("CHROMIUM", chromium)
+        .env("MEDSAM3_DIST", workspace.path("dist"));
+    json_of(&mut node)
+}
+
+/// Runs a program whose last line on standard output is one JSON value.
+fn json_of(command: &mut Command) -> Result<Value> {
+    let text = output(command)?;
+    let Some(line) = text.lines().rfind(|line| line.starts_with(['{', '['])) else {
+        bail!("no JSON in the output");
+    };
+    serde_json::from_str(line).context("the output is not JSON")
+}

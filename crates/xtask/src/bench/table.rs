@@ -1,0 +1,223 @@
+//! The report as one table: what was measured, ours, the other program's, and the ratio of the two.
+
+use serde_json::Value;
+
+struct Row {
+    what: String,
+    ours: String,
+    other: String,
+    ratio: String,
+}
+
+/// The table, a line per measurement, and what was left out.
+pub fn render(report: &Value) -> String {
+    let mut rows = Vec::new();
+    size(report, &mut rows);
+    native(report, &mut rows);
+    for (backend, name) in [
+        ("webgpu", "page on WebGPU"),
+        ("cpu", "page on the processor"),
+    ] {
+        browser(report, backend, name, &mut rows);
+    }
+    let header = Row {
+        what: "what".into(),
+        ours: "ours".into(),
+        other: "other".into(),
+        ratio: "ratio".into(),
+    };
+    let width = rows
+        .iter()
+        .map(|row| row.what.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut text = machine(report);
+    for row in std::iter::once(&header).chain(&rows) {
+        let Row {
+            what,
+            ours,
+            other,
+            ratio,
+        } = row;
+        let line = format!("{what:<width$}  {ours:>14}  {other:>14}  {ratio:>6}");
+        text += line.trim_end();
+        text.push('\n');
+    }
+    for reason in report["skipped"].as_array().into_iter().flatten() {
+        text += &format!("left out: {}\n", reason.as_str().unwrap_or_default());
+    }
+    text
+}
+
+fn machine(report: &Value) -> String {
+    let machine = &report["machine"];
+    let said = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+    let mut text = format!(
+        "commit {}{}, {}, {} threads\n",
+        said(&machine["commit"]),
+        if machine["uncommittedChanges"] == true {
+            " with changes"
+        } else {
+            ""
+        },
+        said(&machine["processor"]),
+        machine["threads"]
+    );
+    let adapter = &report["browser"]["adapter"];
+    if adapter.is_object() {
+        text += &format!(
+            "Chromium {}, adapter {} {}\n",
+            said(&report["browser"]["chromium"]),
+            said(&adapter["vendor"]),
+            said(&adapter["architecture"])
+        );
+    }
+    text
+}
+
+fn size(report: &Value, rows: &mut Vec<Row>) {
+    let size = &report["size"];
+    rows.extend(alone("module, raw", bytes(&size["rawBytes"])));
+    rows.extend(alone("module, brotli", bytes(&size["brotliBytes"])));
+}
+
+fn native(report: &Value, rows: &mut Vec<Row>) {
+    let native = &report["native"];
+    let list = |name: &str| native[name].as_array().cloned().unwrap_or_default();
+    let (cpu, pytorch) = (list("cpu"), list("pytorch"));
+    for stage in ["trunk", "neck", "prompt"] {
+        let of = |runs: &[Value]| {
+            runs.iter()
+                .filter_map(|run| run["median"][stage].as_f64())
+                .collect()
+        };
+        rows.extend(pair(
+            &format!("native CPU against PyTorch: {stage}"),
+            median(of(&cpu)),
+            median(of(&pytorch)),
+            seconds,
+        ));
+    }
+    for stage in ["trunk", "neck", "text", "prompt"] {
+        let needed = pytorch
+            .first()
+            .and_then(|run| run["neededFlops"][stage].as_f64());
+        rows.extend(alone(
+            &format!("needed for {stage}"),
+            needed.map(|n| format!("{:.3} GFLOP", n / 1e9)),
+        ));
+    }
+    let peak = cpu
+        .first()
+        .map_or(Value::Null, |run| run["load_peak_bytes"].clone());
+    rows.extend(alone(
+        "host memory at its peak while loading, native",
+        bytes(&peak),
+    ));
+}
+
+fn browser(report: &Value, backend: &str, name: &str, rows: &mut Vec<Row>) {
+    let run = &report["browser"][backend];
+    let (ours, other) = (&run["ours"], &run["onnxRuntimeWeb"]);
+    let mut both = |what: &str, field: &str, show: fn(f64) -> String| {
+        rows.extend(pair(
+            &format!("{name}: {what}"),
+            ours[field].as_f64(),
+            other[field].as_f64(),
+            show,
+        ));
+    };
+    both("image", "imageSeconds", seconds);
+    both("prompt", "promptSeconds", seconds);
+    both("ready after", "secondsToReady", seconds);
+    both("WebAssembly heap", "wasmHeapBytes", megabytes);
+    if backend == "webgpu" {
+        both("dispatches per image", "imageDispatches", count);
+        both("submits per image", "imageSubmits", count);
+        both("dispatches per prompt", "promptDispatches", count);
+        both("bytes at the peak", "peakBytes", megabytes);
+        both("largest binding", "largestBinding", megabytes);
+    }
+    let agreement = run["difference"]["dice"].as_f64();
+    rows.extend(alone(
+        &format!("{name}: Dice of the two masks"),
+        agreement.map(|dice| format!("{dice:.5}")),
+    ));
+}
+
+fn alone(what: &str, ours: Option<String>) -> Option<Row> {
+    Some(Row {
+        what: what.to_owned(),
+        ours: ours?,
+        other: String::new(),
+        ratio: String::new(),
+    })
+}
+
+fn pair(what: &str, ours: Option<f64>, other: Option<f64>, show: fn(f64) -> String) -> Option<Row> {
+    let ours = ours?;
+    let ratio = other.filter(|other| *other > 0.0).map(|other| ours / other);
+    Some(Row {
+        what: what.to_owned(),
+        ours: show(ours),
+        other: other.map(show).unwrap_or_default(),
+        ratio: ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+    })
+}
+
+fn seconds(value: f64) -> String {
+    format!("{value:.3} s")
+}
+
+fn count(value: f64) -> String {
+    format!("{value:.0}")
+}
+
+fn megabytes(value: f64) -> String {
+    format!("{:.1} MB", value / 1e6)
+}
+
+fn bytes(value: &Value) -> Option<String> {
+    value.as_f64().map(megabytes)
+}
+
+/// The middle value, or the upper of the two in the middle.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_measured_is_shown_and_what_was_not_is_absent() {
+        let report = json!({
+            "machine": {"commit": "abc", "uncommittedChanges": false, "processor": "P", "threads": 2},
+            "size": {"rawBytes": 9_600_000, "brotliBytes": 2_300_000},
+            "native": {
+                "cpu": [{"median": {"trunk": 0.3}}, {"median": {"trunk": 0.1}}, {"median": {"trunk": 0.2}}],
+                "pytorch": [{"median": {"trunk": 0.4}, "neededFlops": {"trunk": 2.0e9}}]
+            },
+            "skipped": ["kernels: no Vulkan driver"]
+        });
+        let text = render(&report);
+        let line = |start: &str| {
+            text.lines()
+                .find(|line| line.starts_with(start))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        assert!(line("module, brotli").ends_with("  2.3 MB"), "{text}");
+        let trunk = line("native CPU against PyTorch: trunk");
+        assert_eq!(
+            trunk.split_whitespace().rev().take(5).collect::<Vec<_>>(),
+            ["0.50", "s", "0.400", "s", "0.200"]
+        );
+        assert!(line("needed for trunk").contains("2.000 GFLOP"));
+        assert!(line("left out").contains("no Vulkan driver"));
+        assert!(!text.contains("WebGPU"));
+    }
+}
