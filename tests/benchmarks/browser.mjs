@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DIST, dice, launch } from '../browser/support.mjs';
-import { maskOf, median, sigmoid } from './compare.mjs';
+import { maskOf, median, ratio, sigmoid } from './compare.mjs';
 import { cleanUp, openRoot, ours, peer } from './pages.mjs';
 
 const option = (name, fallback) => {
@@ -31,6 +31,16 @@ function difference(answer, other) {
   };
 }
 
+/**
+ * Processor seconds so far of the processes that compute: the GPU's (a software adapter) or the pages'. On a machine that
+ * does other work too they say more than a clock.
+ */
+async function processorSeconds(session, backend) {
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  const type = backend === 'cpu' ? 'renderer' : 'GPU';
+  return processInfo.filter((process) => process.type === type).reduce((sum, { cpuTime }) => sum + cpuTime, 0);
+}
+
 async function compare(browser, backend) {
   const provider = backend === 'cpu' ? 'wasm' : 'webgpu';
   say(`${backend}: loading the page`);
@@ -46,20 +56,33 @@ async function compare(browser, backend) {
   await other.counts(true);
 
   const seconds = { image: [], prompt: [], otherImage: [], otherPrompt: [] };
+  const processor = { image: [], prompt: [], otherImage: [], otherPrompt: [] };
+  const session = await browser.newBrowserCDPSession();
+  const timed = async (work) => {
+    const before = await processorSeconds(session, backend);
+    const result = await work();
+    return { result, spent: (await processorSeconds(session, backend)) - before };
+  };
   let answer;
   let otherAnswer;
   for (let round = 1; round <= ROUNDS; round++) {
-    const ran = await page.round();
-    answer = ran.answer;
-    seconds.image.push(ran.seconds.image);
-    seconds.prompt.push(ran.seconds.prompts);
-    seconds.otherImage.push(await other.encode());
-    otherAnswer = await other.prompt();
+    const ran = await timed(() => page.round());
+    // The same prompt once more, on the image that is open, shows what of that was the image's.
+    const again = await timed(() => page.prompt());
+    const encoded = await timed(() => other.encode());
+    const prompted = await timed(() => other.prompt());
+    answer = ran.result.answer;
+    otherAnswer = prompted.result;
+    seconds.image.push(ran.result.seconds.image);
+    seconds.prompt.push(again.result.seconds.prompts);
+    seconds.otherImage.push(encoded.result);
     seconds.otherPrompt.push(otherAnswer.seconds);
-    say(
-      `${backend}: round ${round}: image ${seconds.image.at(-1).toFixed(3)} s against ${seconds.otherImage.at(-1).toFixed(3)} s, ` +
-        `prompt ${seconds.prompt.at(-1).toFixed(3)} s against ${seconds.otherPrompt.at(-1).toFixed(3)} s`,
-    );
+    processor.image.push(ran.spent - again.spent);
+    processor.prompt.push(again.spent);
+    processor.otherImage.push(encoded.spent);
+    processor.otherPrompt.push(prompted.spent);
+    const last = (name) => `${seconds[name].at(-1).toFixed(3)} s (processor ${processor[name].at(-1).toFixed(3)})`;
+    say(`${backend}: round ${round}: image ${last('image')} against ${last('otherImage')}, prompt ${last('prompt')} against ${last('otherPrompt')}`);
   }
   // A further prompt on the same picture shows what the image's share of a round is.
   await page.counts(true);
@@ -104,9 +127,11 @@ async function compare(browser, backend) {
       largestBinding: Math.max(other.load.largestBinding, otherImage.largestBinding, otherPrompt.largestBinding),
       wasmHeapBytes: otherPrompt.wasmHeapBytes,
     },
-    all: seconds,
-    imageRatio: median(seconds.image.map((value, i) => value / seconds.otherImage[i])),
-    promptRatio: median(seconds.prompt.map((value, i) => value / seconds.otherPrompt[i])),
+    all: { seconds, processor },
+    imageRatio: ratio(seconds.image, seconds.otherImage),
+    promptRatio: ratio(seconds.prompt, seconds.otherPrompt),
+    imageProcessorRatio: ratio(processor.image, processor.otherImage),
+    promptProcessorRatio: ratio(processor.prompt, processor.otherPrompt),
     difference: difference(answer, otherAnswer),
   };
   await page.page.context().close();

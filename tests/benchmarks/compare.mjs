@@ -8,6 +8,9 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The median of what each round gave: what slows a round down slows both sides of it. */
+export const ratio = (ours, others) => median(ours.map((value, i) => value / others[i]));
+
 /** Logits on a square grid, resized bilinearly (half-pixel centres) to `side` and cut at a probability. */
 export function maskOf(logits, side, threshold) {
   const grid = Math.round(Math.sqrt(logits.length));
