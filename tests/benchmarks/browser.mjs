@@ -51,7 +51,8 @@ async function compare(browser, backend) {
   // The first run compiles shaders on either side.
   say(`${backend}: first runs`);
   const first = await page.round();
-  const otherFirst = { image: await other.encode(), prompt: (await other.prompt()).seconds };
+  const otherFirst = await other.encode();
+  await other.prompt();
   await page.counts(true);
   await other.counts(true);
 
@@ -101,7 +102,7 @@ async function compare(browser, backend) {
     threads: backend === 'cpu' ? THREADS : undefined,
     ours: {
       secondsToReady: page.secondsToReady,
-      firstRunSeconds: first.seconds,
+      firstImageSeconds: first.seconds.image,
       imageSeconds: medians.image,
       promptSeconds: medians.prompt,
       load: page.load,
@@ -116,7 +117,7 @@ async function compare(browser, backend) {
       version: other.opened.version,
       provider,
       secondsToReady: other.opened.seconds,
-      firstRunSeconds: otherFirst,
+      firstImageSeconds: otherFirst,
       imageSeconds: medians.otherImage,
       promptSeconds: medians.otherPrompt,
       load: other.load,

@@ -1,4 +1,4 @@
-//! Share of the adapter's own peak for each product at the shapes of the full model, as JSON on stdout.
+//! Share of the adapter's own peak for each kernel at the shapes of the full model, as JSON on stdout.
 //!
 //! ```text
 //! cargo run -p medsam3-kernels --example shares -- [gpu|cpu] [NAME...]
@@ -8,6 +8,7 @@
 //! visit; each shape then runs once, after a run of another size that compiles the kernel.
 
 use burn::tensor::{Device, Distribution, Tensor};
+use medsam3_kernels::attention::attention;
 use medsam3_kernels::choice::{Choice, adapter, measure};
 use medsam3_kernels::peak::peak;
 use medsam3_kernels::{Activation, Q8, conv3x3, linear};
@@ -32,14 +33,19 @@ struct Share {
     share_of_peak: f64,
 }
 
-/// What runs: rows, inner dimension, columns; or a map's side and channels.
+/// Channels of the trunk, and its heads.
+const WIDTH: usize = 1024;
+const HEADS: usize = 16;
+
+/// What runs: rows, inner dimension, columns; a map's side and channels; or batch and tokens of 16 heads of 64 channels.
 enum Shape {
     Linear(usize, usize, usize),
     LinearQ8(usize, usize, usize),
     Convolution(usize, usize),
+    Attention(usize, usize),
 }
 
-const SHAPES: [(&str, Shape); 6] = [
+const SHAPES: [(&str, Shape); 8] = [
     ("linear 5184x1024x3072", Shape::Linear(5184, 1024, 3072)),
     ("linear 5184x1024x4736", Shape::Linear(5184, 1024, 4736)),
     (
@@ -52,6 +58,8 @@ const SHAPES: [(&str, Shape); 6] = [
     ),
     ("conv3x3 144x144x256", Shape::Convolution(144, 256)),
     ("conv3x3 288x288x256", Shape::Convolution(288, 256)),
+    ("attention, 9 windows of 576", Shape::Attention(9, 576)),
+    ("attention, global 5184", Shape::Attention(1, 5184)),
 ];
 
 impl Shape {
@@ -59,6 +67,7 @@ impl Shape {
         match *self {
             Self::Linear(m, k, n) | Self::LinearQ8(m, k, n) => 2.0 * (m * k * n) as f64,
             Self::Convolution(side, channels) => 18.0 * (side * side * channels * channels) as f64,
+            Self::Attention(batch, tokens) => (4 * batch * tokens * tokens * WIDTH) as f64,
         }
     }
 
@@ -90,6 +99,12 @@ impl Shape {
                 let bias = Tensor::<1>::zeros([channels], device);
                 let run = |x| conv3x3(x, weight.clone(), bias.clone());
                 time(run(x.clone().narrow(1, 0, 8)), || run(x))
+            }
+            Self::Attention(batch, tokens) => {
+                let distribution = Distribution::Uniform(-1.0, 1.0);
+                let x = Tensor::<3>::random([batch, tokens, WIDTH], distribution, device);
+                let run = |x: Tensor<3>| attention(x.clone(), x.clone(), x, HEADS, None, None);
+                time(run(x.clone().narrow(1, 0, 72)), || run(x))
             }
         }
     }

@@ -8,7 +8,7 @@ mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
@@ -29,12 +29,12 @@ pub struct Arguments {
     /// Rounds of each comparison; medians are given
     #[arg(long, value_name = "N", default_value_t = 3)]
     rounds: usize,
-    /// Only the parts named: size, native, browser
+    /// Only the parts named: size, native, browser, kernels
     #[arg(
         long,
         value_name = "PART",
         value_delimiter = ',',
-        default_value = "size,native,browser"
+        default_value = "size,native,browser,kernels"
     )]
     parts: Vec<String>,
     /// Where the JSON goes
@@ -87,6 +87,12 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             }
             (true, None) => skipped.push("browser: no Chromium".into()),
             (false, _) => {}
+        }
+    }
+    if wanted("kernels") {
+        match kernels(workspace)? {
+            Some(kernels) => drop(report.insert("kernels".into(), kernels)),
+            None => skipped.push("kernels on a GPU: no Vulkan driver".into()),
         }
     }
     report.insert("skipped".into(), json!(skipped));
@@ -200,11 +206,30 @@ fn browser(workspace: &Workspace, rounds: usize, chromium: &str, folder: &Path) 
     json_of(&mut node)
 }
 
-/// Runs a program whose last line on standard output is one JSON value.
+/// Each kernel's share of the adapter's own peak at the full model's shapes; `None` without a Vulkan driver. Lavapipe is
+/// preferred: SwiftShader needs minutes for one of these products.
+fn kernels(workspace: &Workspace) -> Result<Option<Value>> {
+    let Some((name, variables)) = adapter::fastest() else {
+        return Ok(None);
+    };
+    say(&format!("kernels at the full model's shapes on {name}"));
+    let run = |device: &str| {
+        let mut cargo = workspace.cargo();
+        let words = "run --quiet --locked --package medsam3-kernels --example shares --";
+        cargo
+            .args(words.split(' '))
+            .arg(device)
+            .envs(variables.clone());
+        json_of(&mut cargo)
+    };
+    Ok(Some(json!({"gpu": run("gpu")?, "cpu": run("cpu")?})))
+}
+
+/// Runs a program that prints one JSON value, from a line of its own on; what it says on standard error is passed on.
 fn json_of(command: &mut Command) -> Result<Value> {
-    let text = output(command)?;
-    let Some(line) = text.lines().rfind(|line| line.starts_with(['{', '['])) else {
+    let text = output(command.stderr(Stdio::inherit()))?;
+    let Some(start) = text.find(['{', '[']) else {
         bail!("no JSON in the output");
     };
-    serde_json::from_str(line).context("the output is not JSON")
+    serde_json::from_str(&text[start..]).context("the output is not JSON")
 }

@@ -20,6 +20,8 @@ pub fn render(report: &Value) -> String {
     ] {
         browser(report, backend, name, &mut rows);
     }
+    against_native(report, &mut rows);
+    kernels(report, &mut rows);
     let header = Row {
         what: "what".into(),
         ours: "ours".into(),
@@ -129,6 +131,11 @@ fn browser(report: &Value, backend: &str, name: &str, rows: &mut Vec<Row>) {
     };
     both("image", "imageSeconds", seconds);
     both("prompt", "promptSeconds", seconds);
+    both(
+        "first image, shaders compiled",
+        "firstImageSeconds",
+        seconds,
+    );
     both("ready after", "secondsToReady", seconds);
     both("WebAssembly heap", "wasmHeapBytes", megabytes);
     if backend == "webgpu" {
@@ -143,6 +150,49 @@ fn browser(report: &Value, backend: &str, name: &str, rows: &mut Vec<Row>) {
         &format!("{name}: Dice of the two masks"),
         agreement.map(|dice| format!("{dice:.5}")),
     ));
+}
+
+/// The page against the native program: the same adapter, and the same processor (one thread against all).
+fn against_native(report: &Value, rows: &mut Vec<Row>) {
+    let runs = |name: &str| {
+        report["native"][name]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
+    for (backend, name, native) in [
+        (
+            "webgpu",
+            "software adapter",
+            vec![report["native"]["gpu"].clone()],
+        ),
+        ("cpu", "processor", runs("cpu")),
+    ] {
+        let image =
+            |run: &Value| Some(run["median"]["trunk"].as_f64()? + run["median"]["neck"].as_f64()?);
+        let native = median(native.iter().filter_map(image).collect());
+        let page = report["browser"][backend]["ours"]["imageSeconds"].as_f64();
+        if native.is_some() {
+            rows.extend(pair(
+                &format!("page against native, {name}: image"),
+                page,
+                native,
+                seconds,
+            ));
+        }
+    }
+}
+
+/// A kernel's rate beside the adapter's own peak; the ratio is its share.
+fn kernels(report: &Value, rows: &mut Vec<Row>) {
+    for (device, name) in [("gpu", "adapter"), ("cpu", "processor")] {
+        let run = &report["kernels"][device];
+        for kernel in run["kernels"].as_array().into_iter().flatten() {
+            let what = format!("{name}: {}", kernel["name"].as_str().unwrap_or_default());
+            let (rate, peak) = (kernel["gflops"].as_f64(), run["peak_gflops"].as_f64());
+            rows.extend(pair(&what, rate, peak, |rate| format!("{rate:.1} GFLOP/s")));
+        }
+    }
 }
 
 fn alone(what: &str, ours: Option<String>) -> Option<Row> {
