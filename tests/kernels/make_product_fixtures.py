@@ -1,4 +1,4 @@
-"""Matrix products by PyTorch in float64, for crates/kernels/tests/product.rs.
+"""Matrix products and norms by PyTorch in float64, for crates/kernels/tests/product.rs and layer_norm.rs.
 
     python3 -m venv /tmp/fixtures && /tmp/fixtures/bin/pip install torch==2.15.* numpy safetensors
     /tmp/fixtures/bin/python tests/kernels/make_product_fixtures.py
@@ -89,5 +89,17 @@ conv("conv/odd_channels", 2, (9, 4), 3, 5)
 conv("conv/one_pixel", 1, (1, 1), 4, 4)
 conv("conv/batch", 2, (11, 13), 16, 20)
 conv("conv/wider_than_a_tile", 1, (3, 70), 20, 68)
+
+# Far from zero: a sum of squares alone would lose the variance.
+for name, shape, offset in [("norm/vectors", (7, 5, 192), 0.0), ("norm/odd", (9, 33), 3.0), ("norm/narrow", (1, 2), 0.0), ("norm/far", (5, 64), 500.0)]:
+    x, y, gamma, beta = draw(*shape) + offset, draw(*shape), draw(shape[-1]), draw(shape[-1])
+    x = x.to(torch.float32).to(torch.float64)
+    keep(f"{name}/x", x)
+    keep(f"{name}/y", y)
+    keep(f"{name}/gamma", gamma)
+    keep(f"{name}/beta", beta)
+    keep(f"{name}/out", F.layer_norm(x, shape[-1:], gamma, beta, 1e-5))
+    keep(f"{name}/sum", x + y)
+    keep(f"{name}/sum_out", F.layer_norm(x + y, shape[-1:], gamma, beta, 1e-5))
 
 save_file(tensors, pathlib.Path(__file__).with_name("products.safetensors"))

@@ -147,6 +147,11 @@ fn main() {
     } else {
         block(Box::pin(async {
             let measured = measure(&device).await;
+            for timing in &measured.timings {
+                let operations = 2.0 * (timing.side as f64).powi(3);
+                let gflops = operations / timing.seconds / 1e9;
+                eprintln!("{:?} {}: {gflops:.2} GFLOP/s", timing.tiling, timing.side);
+            }
             Some((measured.choice, peak(&device).await?))
         }))
     };

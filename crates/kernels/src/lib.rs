@@ -18,6 +18,7 @@
 pub mod attention;
 pub mod choice;
 mod launch;
+pub mod layer_norm;
 pub mod peak;
 pub mod product;
 pub mod q8;
@@ -27,6 +28,7 @@ pub mod self_test;
 
 pub use attention::{attention, window_attention};
 pub use choice::{Choice, Measurement};
+pub use layer_norm::{add_layer_norm, layer_norm};
 pub use product::{Activation, Tiling, conv3x3, linear, linear_part, matmul};
 pub use q8::Q8;
 pub use rope_qkv::{Rope, rope_qkv};

@@ -21,16 +21,19 @@ pub enum Kernel {
     LinearQ8,
     /// 3x3 convolution as an implicit matrix product.
     Conv3x3,
+    /// Layer norm, with or without the sum in front of it.
+    LayerNorm,
 }
 
 impl Kernel {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Attention,
         Self::RopeQkv,
         Self::Matmul,
         Self::LinearQ8,
         Self::Conv3x3,
+        Self::LayerNorm,
     ];
 
     /// What people call it.
@@ -41,6 +44,7 @@ impl Kernel {
             Self::Matmul => "matrix product",
             Self::LinearQ8 => "int8 matrix product",
             Self::Conv3x3 => "3x3 convolution",
+            Self::LayerNorm => "layer norm",
         }
     }
 }

@@ -8,12 +8,12 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::layers::{Linear, layer_norm};
+use crate::layers::{LayerNorm, Linear, layer_norm};
 use crate::model_misc::Mlp;
 use crate::position_encoding::sine_boxes;
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
+use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use medsam3_kernels::Activation;

@@ -5,10 +5,9 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::layers::{Linear, layer_norm};
+use crate::layers::{LayerNorm, Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::{Bool, Device, Tensor};
 use medsam3_kernels::Activation;
 

@@ -6,9 +6,9 @@
 
 use crate::trace::{at, is_recording};
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, LinearConfig};
+use burn::nn::{Initializer, LinearConfig};
 use burn::tensor::{Device, Tensor};
-use medsam3_kernels::{Activation, conv3x3, linear};
+use medsam3_kernels::{Activation, add_layer_norm, conv3x3, linear};
 
 /// Uniform in `±1/sqrt(fan_in)`, the initial values that the reference's framework gives.
 pub(crate) fn uniform<const D: usize>(
@@ -25,10 +25,35 @@ pub(crate) fn uniform<const D: usize>(
 }
 
 /// Layer norm with the epsilon that everything in the detector has in the reference's own code.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[channels]`
+    pub gamma: Param<Tensor<1>>,
+    /// `[channels]`
+    pub beta: Param<Tensor<1>>,
+}
+
+/// A new [`LayerNorm`].
 pub fn layer_norm(channels: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(channels)
-        .with_epsilon(1e-5)
-        .init(device)
+    LayerNorm {
+        gamma: Initializer::Ones.init([channels], device),
+        beta: Initializer::Zeros.init([channels], device),
+    }
+}
+
+impl LayerNorm {
+    const EPSILON: f64 = 1e-5;
+
+    /// `[.., channels]` in and out.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        medsam3_kernels::layer_norm(x, self.gamma.val(), self.beta.val(), Self::EPSILON)
+    }
+
+    /// `x + y`, and the norm of it.
+    pub fn after_sum<const D: usize>(&self, x: Tensor<D>, y: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        add_layer_norm(x, y, gamma, beta, Self::EPSILON)
+    }
 }
 
 /// `y = x W + b`.

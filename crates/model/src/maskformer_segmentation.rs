@@ -4,11 +4,10 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::layers::{Conv1x1, Conv3x3, GroupNorm, layer_norm, upsample2};
+use crate::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, layer_norm, upsample2};
 use crate::model_misc::Mlp;
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::activation::relu;
 use burn::tensor::{Bool, Device, Tensor};
 

@@ -1,9 +1,8 @@
 //! Small parts shared by the heads (reference: `model_misc.py`): the MLP and the scoring by dot product.
 
-use crate::layers::{Linear, layer_norm};
+use crate::layers::{LayerNorm, Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::{Bool, Device, Tensor};
 use medsam3_kernels::Activation;
 

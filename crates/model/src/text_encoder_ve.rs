@@ -5,10 +5,10 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TextConfig;
-use crate::layers::{Linear, layer_norm};
+use crate::layers::{LayerNorm, Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm};
+use burn::nn::{Embedding, EmbeddingConfig, Initializer};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use medsam3_kernels::Activation;
 

@@ -4,11 +4,11 @@
 //! `[batch, 3, side, side]` in -1..1 becomes `[batch, grid, grid, width]`.
 
 use crate::config::VitConfig;
-use crate::layers::{Linear, layer_norm, pad_bottom_right, uniform};
+use crate::layers::{LayerNorm, Linear, layer_norm, pad_bottom_right, uniform};
 use crate::rope::axial;
 use crate::trace::{at, at_as, scope};
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 use medsam3_kernels::attention::WindowGrid;
 use medsam3_kernels::{Activation, Rope, linear, rope_qkv, window_attention};
@@ -130,8 +130,8 @@ impl Block {
             0 => self.attn.forward(normed, grid, &ropes.global),
             window => self.attn.forward(normed, window, &ropes.window),
         });
-        let x = x + attended;
-        let hidden = at("norm2", self.norm2.forward(x.clone()));
+        let (x, hidden) = self.norm2.after_sum(x, attended);
+        let hidden = at("norm2", hidden);
         let hidden = scope("mlp", || {
             let hidden = self.mlp.fc1.activated("fc1", hidden, Activation::Gelu);
             at("fc2", self.mlp.fc2.forward(hidden))

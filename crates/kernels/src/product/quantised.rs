@@ -59,8 +59,11 @@ pub fn register_product<V: Size>(
     #[comptime] columns: usize,
     #[comptime] activation: Activation,
 ) {
-    let first_row = CUBE_POS_Y * CUBE_DIM_Y * comptime!(rows as u32) + UNIT_POS_Y;
+    let first_row = ABSOLUTE_POS_Y * comptime!(rows as u32);
     let first_column = CUBE_POS_X * CUBE_DIM_X * comptime!(columns as u32) + UNIT_POS_X;
+    if first_row >= m || first_column >= n {
+        terminate!();
+    }
     let mut sums = Array::<Vector<f32, V>>::new(comptime!(rows * columns));
     #[unroll]
     for i in 0..comptime!(rows * columns) {
@@ -69,7 +72,7 @@ pub fn register_product<V: Size>(
     let mut start = Array::<u32>::new(rows);
     #[unroll]
     for i in 0..rows {
-        start[i] = min(first_row + comptime!(i as u32) * CUBE_DIM_Y, m - 1u32) * k;
+        start[i] = min(first_row + comptime!(i as u32), m - 1u32) * k;
     }
     for step in 0..k {
         let mut left = Array::<Vector<f32, V>>::new(rows);
@@ -98,7 +101,7 @@ pub fn register_product<V: Size>(
         if at < n {
             #[unroll]
             for i in 0..rows {
-                let line = first_row + comptime!(i as u32) * CUBE_DIM_Y;
+                let line = first_row + comptime!(i as u32);
                 if line < m {
                     let sum = sums[comptime!(i * columns + j)];
                     out[(line * n + at) as usize] = finish::<V>(sum, &bias, at, activation);

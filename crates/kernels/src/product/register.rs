@@ -28,9 +28,14 @@ pub fn product<VK: Size, VN: Size>(
     #[comptime] image: bool,
     #[comptime] activation: Activation,
 ) {
-    let first_row = CUBE_POS_Y * CUBE_DIM_Y * comptime!(rows as u32) + UNIT_POS_Y;
+    // Rows of a thread lie together, so that threads past the last row have nothing to do; columns of neighbouring
+    // threads lie together, so that they are read at once.
+    let first_row = ABSOLUTE_POS_Y * comptime!(rows as u32);
     let first_column = CUBE_POS_X * CUBE_DIM_X * comptime!(columns as u32) + UNIT_POS_X;
     let batch = CUBE_POS_Z;
+    if first_row >= m || first_column >= n {
+        terminate!();
+    }
 
     let mut sums = Array::<Vector<f32, VN>>::new(comptime!(rows * columns));
     #[unroll]
@@ -38,11 +43,11 @@ pub fn product<VK: Size, VN: Size>(
         sums[i] = Vector::new(0.0f32);
     }
 
-    // Threads past the edge repeat the last row or column; only their stores are left out.
+    // Rows and columns past the edge repeat the last one; only their stores are left out.
     let mut row = Array::<u32>::new(rows);
     #[unroll]
     for i in 0..rows {
-        row[i] = min(first_row + comptime!(i as u32) * CUBE_DIM_Y, m - 1u32);
+        row[i] = min(first_row + comptime!(i as u32), m - 1u32);
     }
     let mut column = Array::<u32>::new(columns);
     #[unroll]
@@ -99,7 +104,7 @@ pub fn product<VK: Size, VN: Size>(
         if at < n {
             #[unroll]
             for i in 0..rows {
-                let line = first_row + comptime!(i as u32) * CUBE_DIM_Y;
+                let line = first_row + comptime!(i as u32);
                 if line < m {
                     let sum = sums[comptime!(i * columns + j)];
                     out[((batch * m + line) * n + at) as usize] =
