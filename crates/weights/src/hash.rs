@@ -14,14 +14,17 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// A hash fed chunk by chunk, so that a shard need not be in memory.
 #[derive(Default)]
-pub(crate) struct RunningHash(Sha256);
+pub struct RunningHash(Sha256);
 
 impl RunningHash {
-    pub(crate) fn update(&mut self, chunk: &[u8]) {
+    /// Takes the next bytes.
+    pub fn update(&mut self, chunk: &[u8]) {
         self.0.update(chunk);
     }
 
-    pub(crate) fn finish(self) -> String {
+    /// SHA-256 of all bytes taken, 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn finish(self) -> String {
         let mut hex = String::with_capacity(64);
         for byte in self.0.finalize() {
             // Writing to a String cannot fail.

@@ -18,6 +18,10 @@
     )
 )]
 
+#[cfg(not(target_arch = "wasm32"))]
+mod checkpoint;
+#[cfg(not(target_arch = "wasm32"))]
+mod convert;
 mod error;
 mod hash;
 pub mod huggingface;
@@ -29,10 +33,16 @@ mod quantise;
 mod reader;
 mod source;
 #[cfg(not(target_arch = "wasm32"))]
+mod vocabulary;
+#[cfg(not(target_arch = "wasm32"))]
 mod writer;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use checkpoint::{Checkpoint, CheckpointError};
+#[cfg(not(target_arch = "wasm32"))]
+pub use convert::{CheckpointLayout, NeededTensor, Plan};
 pub use error::{Misshapen, WeightsError};
-pub use hash::sha256_hex;
+pub use hash::{RunningHash, sha256_hex};
 pub use index::TensorInfo;
 pub use manifest::{
     FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_CARD_FILE, Manifest, MaskRule,
@@ -43,5 +53,9 @@ pub use reader::Reader;
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::DirectorySource;
 pub use source::{MemorySource, Source};
+#[cfg(not(target_arch = "wasm32"))]
+pub use vocabulary::{
+    VOCABULARY_FEATURES_FILE, VOCABULARY_FILE, VOCABULARY_TENSOR, VocabularyBuilder,
+};
 #[cfg(not(target_arch = "wasm32"))]
 pub use writer::{ModelDescription, Sealed, Writer};

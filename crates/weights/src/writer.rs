@@ -10,7 +10,8 @@ use std::path::Path;
 use crate::manifest::{count, is_plain_name, scales_shape};
 use crate::{
     FORMAT_VERSION, FileEntry, MANIFEST_FILE, MODEL_CARD_FILE, Manifest, MaskRule, Part, Precision,
-    PromptEntry, Provenance, SHARD_LIMIT_BYTES, TensorEntry, WeightsError, layout, sha256_hex,
+    PromptEntry, Provenance, SHARD_LIMIT_BYTES, TensorEntry, VOCABULARY_FEATURES_FILE,
+    VOCABULARY_FILE, VOCABULARY_TENSOR, VocabularyBuilder, WeightsError, layout, sha256_hex,
 };
 pub use place::Sealed;
 use place::{Scratch, write_durably};
@@ -147,14 +148,46 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds a file that is no shard, e.g. `tokenizer.json`, the vocabulary pack or the model card.
+    /// Adds the vocabulary pack, whose features have `channels` channels.
+    ///
+    /// # Errors
+    /// [`WeightsError::Duplicate`] or [`WeightsError::Write`].
+    pub fn vocabulary(
+        &mut self,
+        pack: &VocabularyBuilder,
+        channels: usize,
+    ) -> Result<(), WeightsError> {
+        let (list, features, shape) = pack.finish(channels)?;
+        self.file(VOCABULARY_FILE, &list)?;
+        if !self.names.insert(VOCABULARY_TENSOR.to_owned()) {
+            return Err(WeightsError::Duplicate {
+                name: VOCABULARY_TENSOR.to_owned(),
+            });
+        }
+        let entry = TensorEntry {
+            name: VOCABULARY_TENSOR.to_owned(),
+            dtype: Precision::F16,
+            shape: shape.to_vec(),
+            offset: shard::data_start(&features)?,
+            scales_offset: None,
+            rows: None,
+        };
+        write_durably(
+            &self.scratch.path().join(VOCABULARY_FEATURES_FILE),
+            &features,
+        )?;
+        let name = VOCABULARY_FEATURES_FILE.to_owned();
+        self.list(name, &features, Part::Image, vec![entry]);
+        Ok(())
+    }
+
+    /// Adds a file that is no shard, e.g. `tokenizer.json` or the model card.
     ///
     /// # Errors
     /// [`WeightsError::Duplicate`], [`WeightsError::Manifest`] for a name that is not plain, or
     /// [`WeightsError::Write`].
     pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), WeightsError> {
-        let is_shard = name.ends_with(".safetensors") && !name.starts_with("vocabulary.");
-        if !is_plain_name(name) || name == MANIFEST_FILE || is_shard {
+        if !is_plain_name(name) || name == MANIFEST_FILE || name.ends_with(".safetensors") {
             return Err(WeightsError::Manifest {
                 reason: format!("\"{name}\" is not a file name it may use"),
             });
@@ -229,12 +262,12 @@ impl Writer {
         let (bytes, tensors) = shard::build(std::mem::take(&mut self.pending))?;
         self.pending_bytes = 0;
         let part = self.pending_part;
-        let of_part = |file: &&FileEntry| !file.tensors.is_empty() && file.part == part;
-        let number = self.files.iter().filter(of_part).count() + 1;
         let start = match part {
             Part::Image => "model",
             Part::Text => "text",
         };
+        let of_part = |file: &&FileEntry| !file.tensors.is_empty() && file.name.starts_with(start);
+        let number = self.files.iter().filter(of_part).count() + 1;
         let name = format!("{start}-{number:05}.safetensors");
         write_durably(&self.scratch.path().join(&name), &bytes)?;
         self.list(name, &bytes, part, tensors);

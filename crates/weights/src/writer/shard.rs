@@ -49,8 +49,8 @@ pub(super) fn build(pieces: Vec<Piece>) -> Result<(Vec<u8>, Vec<TensorEntry>), W
     }
     let shard = safetensors::serialize(views, None).map_err(|e| failed(e.to_string()))?;
     let read_back = safetensors::SafeTensors::read_metadata(&shard);
-    let (header_bytes, metadata) = read_back.map_err(|e| failed(e.to_string()))?;
-    let data_start = (HEADER_LENGTH_BYTES + header_bytes) as u64;
+    let (_, metadata) = read_back.map_err(|e| failed(e.to_string()))?;
+    let data_start = data_start(&shard)?;
     let offset = |name: &str| {
         let info = metadata.info(name);
         let info = info.ok_or_else(|| failed(format!("\"{name}\" was lost in a shard")))?;
@@ -66,4 +66,13 @@ pub(super) fn build(pieces: Vec<Piece>) -> Result<(Vec<u8>, Vec<TensorEntry>), W
     }
     tensors.sort_by_key(|tensor| tensor.offset);
     Ok((shard, tensors))
+}
+
+/// Bytes in front of the data of a safetensors file.
+pub(super) fn data_start(file: &[u8]) -> Result<u64, WeightsError> {
+    let read = safetensors::SafeTensors::read_metadata(file);
+    let (header_bytes, _) = read.map_err(|e| WeightsError::Write {
+        reason: e.to_string(),
+    })?;
+    Ok((HEADER_LENGTH_BYTES + header_bytes) as u64)
 }
