@@ -35,7 +35,8 @@ pub struct ResidualAttentionBlock {
 }
 
 impl ResidualAttentionBlock {
-    fn new(config: &TextConfig, device: &Device) -> Self {
+    /// New block.
+    pub fn new(config: &TextConfig, device: &Device) -> Self {
         Self {
             ln_1: layer_norm(config.width, device),
             attn: MultiheadAttention::new(config.width, config.heads, device),
@@ -47,7 +48,8 @@ impl ResidualAttentionBlock {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, future: Tensor<4, Bool>) -> Tensor<3> {
+    /// Tokens `[b, n, width]` to the same, with `future` from [`future`].
+    pub fn forward(&self, x: Tensor<3>, future: Tensor<4, Bool>) -> Tensor<3> {
         let normed = at("ln_1", self.ln_1.forward(x.clone()));
         let x = x + scope("attn", || self.attn.self_attention(normed, Some(future)));
         let normed = at("ln_2", self.ln_2.forward(x.clone()));
@@ -150,7 +152,7 @@ impl VETextEncoder {
 }
 
 /// True where a token would look ahead, `[1, 1, n, n]`.
-fn future(n: usize, device: &Device) -> Tensor<4, Bool> {
+pub fn future(n: usize, device: &Device) -> Tensor<4, Bool> {
     let ahead: Vec<bool> = (0..n * n).map(|i| i % n > i / n).collect();
     Tensor::from_data(TensorData::new(ahead, [1, 1, n, n]), device)
 }
