@@ -4,7 +4,7 @@ use medsam3_engine::EngineError;
 use medsam3_eval::EvalError;
 use medsam3_imaging::ImagingError;
 use medsam3_train::TrainError;
-use medsam3_weights::WeightsError;
+use medsam3_weights::{CheckpointError, WeightsError};
 use serde::Serialize;
 
 /// The command was asked for something it cannot do; nothing was done.
@@ -39,6 +39,8 @@ pub fn describe(error: &anyhow::Error) -> Failure {
     let (code, next_step) = if let Some(e) = error.downcast_ref::<EngineError>() {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<WeightsError>() {
+        (e.code(), Some(e.next_step()))
+    } else if let Some(e) = error.downcast_ref::<CheckpointError>() {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<ImagingError>() {
         (e.code(), Some(e.next_step()))

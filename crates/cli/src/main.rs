@@ -26,6 +26,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Segment(commands::segment::Arguments),
+    Convert(commands::convert::Arguments),
     Inspect(commands::inspect::Arguments),
     Parity(commands::parity::Arguments),
     Train(commands::train::Arguments),
@@ -36,6 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Segment(arguments) => commands::segment::run(&arguments),
+        Command::Convert(arguments) => commands::convert::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Parity(arguments) => commands::parity::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),

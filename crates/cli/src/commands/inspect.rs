@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use medsam3_model::burn::tensor::Device;
 use medsam3_model::{Sam3Config, parameters};
-use medsam3_weights::{DirectorySource, Manifest, Reader};
+use medsam3_weights::{DirectorySource, Reader, Source, VOCABULARY_TENSOR};
 use serde::Serialize;
 
 use crate::model_folder;
@@ -74,10 +74,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         expected
             .iter()
             .map(|info| (info.name.as_str(), info.shape.as_slice())),
-        parameters::is_unused,
+        |name| parameters::is_unused(name) || name == VOCABULARY_TENSOR,
     )?;
     reader.verify(|_, _| ())?;
-    let inspection = inspect(reader.manifest());
+    let inspection = inspect(&reader);
     if arguments.json {
         println!("{}", serde_json::to_string(&inspection)?);
     } else {
@@ -86,11 +86,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn inspect(manifest: &Manifest) -> Inspection<'_> {
+fn inspect<S: Source>(reader: &Reader<S>) -> Inspection<'_> {
+    let manifest = reader.manifest();
     let mut parameters = BTreeMap::new();
-    for tensor in manifest.files.iter().flat_map(|file| &file.tensors) {
-        *parameters.entry(module_of(&tensor.name)).or_default() +=
-            tensor.shape.iter().product::<usize>();
+    for name in reader.names().filter(|name| *name != VOCABULARY_TENSOR) {
+        let shape = reader.info(name).map(|info| info.shape.as_slice());
+        *parameters.entry(module_of(name)).or_default() +=
+            shape.unwrap_or_default().iter().product::<usize>();
     }
     Inspection {
         name: &manifest.name,

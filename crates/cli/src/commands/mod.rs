@@ -1,6 +1,7 @@
 //! One file per command: its arguments with their help, and what it does with them.
 
 pub mod bench;
+pub mod convert;
 pub mod evaluate;
 pub mod inspect;
 pub mod parity;
