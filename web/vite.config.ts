@@ -1,5 +1,5 @@
 // Bundles the page into web/dist with fixed entry names: index.html, the server's headers and the
-// worker's own Content-Security-Policy refer to app/main.js, app/main.css and app/worker.js.
+// worker's own Content-Security-Policy refer to app/main.js, app/main.css, app/worker.js and app/store.js.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
@@ -20,7 +20,7 @@ export default defineConfig({
     cssCodeSplit: false,
     chunkSizeWarningLimit: 4000,
     rollupOptions: {
-      input: { main: here('./src/main.ts'), worker: here('./src/worker.ts') },
+      input: { main: here('./src/main.ts'), worker: here('./src/worker.ts'), store: here('./src/store/worker.ts') },
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: 'chunks/[name]-[hash].js',

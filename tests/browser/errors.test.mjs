@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { ROOT, alertCode, copyOfDist, fixture, launch, openFile, openPage, segment, waitForShownFrame, waitForStage } from './support.mjs';
+import { ROOT, alertCode, copyOfDist, engineWorker, fixture, launch, openFile, openPage, segment, waitForShownFrame, waitForStage } from './support.mjs';
 
 let browser;
 before(async () => void (browser = await launch()));
@@ -103,7 +103,7 @@ test('weights that fail their hash are not used', async (t) => {
 test('a worker that dies is started again, with the picture it had', async (t) => {
   const { page } = await openPage(t, browser);
   await openFile(page, fixture('phantom.png'));
-  await page.workers()[0].evaluate(() => void setTimeout(() => { throw new Error('a fault made by the test'); }));
+  await engineWorker(page).evaluate(() => void setTimeout(() => { throw new Error('a fault made by the test'); }));
   assert.equal(await alertCode(page), 'ENGINE-CRASHED');
   await waitForStage(page, 'ready', 120_000);
   const answers = await segment(page, 'lungs');

@@ -5,7 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { DIST, copyOfDist, fixture, launch, openFile, openPage, segment } from './support.mjs';
+import { DIST, copyOfDist, engineWorker, fixture, launch, openFile, openPage, segment } from './support.mjs';
 
 let browser;
 let hostile;
@@ -55,7 +55,7 @@ const reach = (target) => fetch(target, { mode: 'no-cors' }).then(() => 'sent', 
 
 test('the worker cannot reach any host, not even its own', async (t) => {
   const { page, address } = await openPage(t, browser);
-  const [worker] = page.workers();
+  const worker = engineWorker(page);
   assert.equal(await worker.evaluate(reach, address), 'blocked');
   assert.equal(await worker.evaluate(reach, evil()), 'blocked');
   // The page itself may ask its own host, for it has to load its parts, and no other.
@@ -71,7 +71,7 @@ test('control: without its header the worker would reach its host', async (t) =>
   assert.notEqual(opened, headers);
   await writeFile(join(folder, '_headers'), opened);
   const { page, address } = await openPage(t, browser, { root: folder });
-  assert.equal(await page.workers()[0].evaluate(reach, address), 'sent');
+  assert.equal(await engineWorker(page).evaluate(reach, address), 'sent');
 });
 
 test('the other ways out are closed', async (t) => {

@@ -63,11 +63,12 @@ export function listen() {
 
 /**
  * The page in a new context. `pageFaults` collects uncaught errors, `requests` every request the browser
- * tried, `served` every one that arrived.
+ * tried, `served` every one that arrived. `models` are folders that the server offers, `start` starts another server
+ * than the usual one, `before` runs in every page of the context before its own scripts.
  */
-export async function openPage(t, browser, { query = '', root = DIST, viewport = { width: 1280, height: 800 }, ready = true } = {}) {
+export async function openPage(t, browser, { query = '', root = DIST, viewport = { width: 1280, height: 800 }, ready = true, models = [], start = serve, before = () => undefined } = {}) {
   const served = [];
-  const server = await serve({ root, log: (method, path) => served.push(`${method} ${path}`) });
+  const server = await start({ root, models, log: (method, path) => served.push(`${method} ${path}`) });
   const context = await browser.newContext({ viewport });
   const page = await context.newPage();
   const pageFaults = [];
@@ -76,7 +77,8 @@ export async function openPage(t, browser, { query = '', root = DIST, viewport =
   page.on('pageerror', (error) => pageFaults.push(error.stack ?? String(error)));
   page.on('console', (message) => logs.push(`${message.type()}: ${message.text()}`));
   context.on('request', (request) => requests.push(request.url()));
-  await page.addInitScript(listen);
+  await context.addInitScript(listen);
+  await context.addInitScript(before);
   t.after(async () => {
     await context.close();
     server.closeAllConnections();
@@ -86,8 +88,11 @@ export async function openPage(t, browser, { query = '', root = DIST, viewport =
   const address = `http://localhost:${server.address().port}/`;
   await page.goto(address + query);
   if (ready) await waitForStage(page, 'ready', 180_000);
-  return { page, context, address, served, requests, logs, pageFaults };
+  return { page, context, server, address, served, requests, logs, pageFaults };
 }
+
+/** The worker that has the model and the picture; the other one, which has a network, comes and goes. */
+export const engineWorker = (page) => page.workers().find((worker) => worker.url().endsWith('/app/worker.js'));
 
 export const waitForStage = (page, stage, timeout = PATIENCE_MS) =>
   page.locator(`#status[data-stage="${stage}"]`).waitFor({ timeout });

@@ -1,7 +1,8 @@
 // The page's state and what each control does to it.
 import type { Sample } from './assets';
 import { colour } from './colours';
-import { Cancelled, Failed, type Answer, type Job } from './engine';
+import type { Answer, Job } from './engine';
+import { Cancelled, failureOf } from './failure';
 import type { Failure, ModelInfo, PictureInfo, WindowLevel } from './protocol';
 import type { Session } from './session';
 import { clearErrors, showError, showNotice } from './ui/alerts';
@@ -78,8 +79,26 @@ export class App {
     this.#model = model;
     ui.known.replaceChildren(...model.prompts.map((value) => element('option', { value })));
     const precision = model.precision === 'f32' ? 'full precision (f32)' : `precision ${model.precision}`;
-    ui.provenance.textContent = `Model ${model.name}, ${precision}, licence ${model.licence}. Nothing you open leaves this machine.`;
+    ui.provenance.textContent = `Model ${model.name}, ${precision}, ${number(model.imageSide)} px, licence ${model.licence}. Nothing you open leaves this machine.`;
     this.idle();
+  }
+
+  /** Puts another model in place of the present one: what is open stays open, the old model's results go. */
+  async changeModel(load: () => Promise<ModelInfo>): Promise<void> {
+    this.#restarting = true;
+    this.#model = undefined;
+    ui.segment.disabled = true;
+    ui.cancel.disabled = true;
+    this.#open?.results.clear();
+    this.#refreshResults();
+    try {
+      const model = await load();
+      this.#restarting = false;
+      this.setModel(model);
+    } finally {
+      this.#restarting = false;
+      this.idle();
+    }
   }
 
   /** Nothing is being computed. */
@@ -135,7 +154,7 @@ export class App {
   }
 
   async #openBlob(file: Blob): Promise<boolean> {
-    if (this.#busyOpening || this.#job) return false;
+    if (this.#busyOpening || this.#job || this.#restarting) return false;
     this.#busyOpening = true;
     showStage('decode');
     try {
@@ -269,13 +288,9 @@ export class App {
 
   #report(error: unknown): void {
     if (error instanceof Cancelled) return;
-    if (error instanceof Failed) return showError(error.failure);
-    showError({
-      code: 'PAGE-FAULT',
-      message: 'The page met an internal fault.',
-      nextStep: 'Reload the page; if it happens again, please report it.',
-    });
-    throw error;
+    const failure = failureOf(error);
+    showError(failure);
+    if (failure.code === 'PAGE-FAULT') throw error;
   }
 
   #showPosition(): void {

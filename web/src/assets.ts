@@ -1,6 +1,6 @@
 // What is fetched from the page's own host, all of it while the page loads: the module, the model and
 // the sample cases. Afterwards nothing is requested any more.
-import { Failed } from './engine';
+import { Failed } from './failure';
 
 /** A sample case: the file's bytes and where it comes from. */
 export interface Sample {

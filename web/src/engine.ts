@@ -1,20 +1,11 @@
 // The page's side of the worker protocol: requests with ids, progress, cancel, and what happens when
 // the worker dies.
+import { Cancelled, Failed } from './failure';
 import type { Failure, Request, Response } from './protocol';
 
 /** A request without its id, which this module assigns. */
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 export type Message = WithoutId<Request>;
-
-/** A typed failure, from the worker or from the page itself. */
-export class Failed extends Error {
-  constructor(readonly failure: Failure) {
-    super(failure.message);
-  }
-}
-
-/** The request was cancelled. */
-export class Cancelled extends Error {}
 
 /** An answer and the binary data beside it. */
 export interface Answer {

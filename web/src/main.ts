@@ -2,8 +2,10 @@
 import './style.css';
 import { App } from './app';
 import { fetchSamples, type Sample } from './assets';
-import { Failed } from './engine';
+import { failureOf } from './failure';
+import { Models } from './models';
 import { Session } from './session';
+import { Store } from './store/client';
 import { showError, showNotice } from './ui/alerts';
 import { byId, element } from './ui/dom';
 import { setBackend, showStage } from './ui/status';
@@ -30,6 +32,7 @@ const session = new Session(choice, {
 const viewer = new CornerstoneViewer(picture);
 const overlay = new Overlay(view);
 const app = new App(session, viewer, overlay);
+const models = new Models(new Store(), session, app);
 
 interact(view, viewer, { nudgeWindow: (c, w) => app.nudgeWindow(c, w), step: (by) => app.step(by) }, () => app.hasPicture);
 
@@ -93,12 +96,13 @@ async function start(): Promise<void> {
   showStage('starting');
   const samples = fetchSamples().catch(() => []);
   try {
-    await session.start();
-    app.setModel(await session.loadModel());
+    await session.start(models.prepare());
+    await models.load();
   } catch (error) {
     showStage('failed');
-    if (!(error instanceof Failed)) throw error;
-    showError(error.failure);
+    const failure = failureOf(error);
+    showError(failure);
+    if (failure.code === 'PAGE-FAULT') throw error;
   } finally {
     offerSamples(await samples);
   }

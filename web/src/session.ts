@@ -1,7 +1,8 @@
 // The engine with everything it needs to be started, and started again after a crash: the compiled
 // module, the model's files and the picture that is open.
 import { fetchModel, fetchModule, type ModelFile } from './assets';
-import { Engine, Failed, type Answer, type Job, type Message } from './engine';
+import { Engine, type Answer, type Job, type Message } from './engine';
+import { Failed } from './failure';
 import type { Backend, BackendChoice, Failure, ModelInfo, PictureInfo, Response } from './protocol';
 import type { FramePixels } from './viewer/port';
 
@@ -15,10 +16,19 @@ export interface SessionEvents {
   onRestarted(): void;
 }
 
+/** Which model to load. */
+export interface ModelChoice {
+  /** Its folder in the store; `null` for the model that comes with the page. */
+  stored: string | null;
+  /** Side in pixels of the square that it looks at; `null` for its own. */
+  imageSide: number | null;
+}
+
 export class Session {
   #engine: Engine | undefined;
   #module: WebAssembly.Module | undefined;
-  #modelFiles: ModelFile[] = [];
+  #builtIn: Promise<ModelFile[]> | undefined;
+  #model: ModelChoice = { stored: null, imageSide: null };
   #file: Blob | undefined;
   #picture: PictureInfo | undefined;
   #restarts = 0;
@@ -28,21 +38,27 @@ export class Session {
     readonly events: SessionEvents,
   ) {}
 
-  /** Fetches everything and starts the engine; pictures can be opened once it is done. */
-  async start(): Promise<void> {
-    const model = fetchModel((fraction) => this.events.onDownload(fraction));
-    const [module, files] = await Promise.all([fetchModule(), model]);
-    this.#module = module;
-    this.#modelFiles = files;
+  /** Fetches what is needed and starts the engine; pictures can be opened once it is done. */
+  async start(model: Promise<ModelChoice>): Promise<void> {
+    const files = async (): Promise<void> => {
+      this.#model = await model;
+      if (this.#model.stored === null) await this.#fetchBuiltIn();
+    };
+    [this.#module] = await Promise.all([fetchModule(), files()]);
     await this.#launch();
   }
 
   /** Hands the model to the engine. */
   async loadModel(): Promise<ModelInfo> {
-    const buffers = await Promise.all(this.#modelFiles.map((file) => file.bytes.arrayBuffer()));
-    const files = this.#modelFiles.map((file) => file.name);
-    const { message } = await this.#send({ kind: 'load-model', files, imageSide: null }, buffers).done;
-    return expect(message, 'model-loaded').model;
+    const { stored, imageSide } = this.#model;
+    const job = stored === null ? await this.#loadBuiltIn(imageSide) : this.#send({ kind: 'open-stored', model: stored, imageSide });
+    return expect((await job.done).message, 'model-loaded').model;
+  }
+
+  /** Puts another model in place of the present one, in a new worker: memory that a model took is not given back. */
+  async changeModel(model: ModelChoice): Promise<ModelInfo> {
+    this.#model = model;
+    return this.restart();
   }
 
   /** Opens a picture; on failure what was open stays open. */
@@ -68,11 +84,24 @@ export class Session {
   }
 
   /** Ends the worker, work and all, and brings a new one to the same state. */
-  async restart(): Promise<void> {
+  async restart(): Promise<ModelInfo> {
     this.#engine?.stop();
     await this.#launch();
-    await this.loadModel();
     if (this.#file) await this.open(this.#file);
+    return this.loadModel();
+  }
+
+  #fetchBuiltIn(): Promise<ModelFile[]> {
+    this.#builtIn ??= fetchModel((fraction) => this.events.onDownload(fraction));
+    // A failed download is tried again the next time.
+    this.#builtIn.catch(() => (this.#builtIn = undefined));
+    return this.#builtIn;
+  }
+
+  async #loadBuiltIn(imageSide: number | null): Promise<Job> {
+    const files = await this.#fetchBuiltIn();
+    const buffers = await Promise.all(files.map((file) => file.bytes.arrayBuffer()));
+    return this.#send({ kind: 'load-model', files: files.map((file) => file.name), imageSide }, buffers);
   }
 
   async #launch(): Promise<void> {

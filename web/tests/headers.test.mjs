@@ -1,10 +1,10 @@
 // The headers that are shipped, and the small server that reads them.
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { headersFor, parseHeaders, serve } from '../tools/serve.mjs';
+import { headersFor, parseHeaders, parseRange, serve } from '../tools/serve.mjs';
 
 const shipped = parseHeaders(await readFile(new URL('../../public/_headers', import.meta.url), 'utf8'));
 const policy = (path) => headersFor(shipped, path)['Content-Security-Policy'];
@@ -22,6 +22,10 @@ test('the page has one strict policy under both of its addresses', () => {
 
 test('the worker has no network', () => {
   assert.equal(policy('/app/worker.js'), "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'none'");
+});
+
+test('the worker that stores models reaches the page\'s own host and nothing else', () => {
+  assert.equal(policy('/app/store.js'), "default-src 'none'; script-src 'self'; connect-src 'self'");
 });
 
 test('every file gets the common headers', () => {
@@ -62,4 +66,51 @@ test('the server serves its folder and nothing beside it', async (t) => {
     assert.equal((await fetch(at + path)).status, 404, path);
   }
   assert.equal((await fetch(`${at}/`, { method: 'POST', body: 'x' })).status, 405);
+});
+
+test('a range is read as RFC 9110 says', () => {
+  assert.deepEqual(parseRange('bytes=0-', 10), { first: 0, last: 9 });
+  assert.deepEqual(parseRange('bytes=3-5', 10), { first: 3, last: 5 });
+  assert.deepEqual(parseRange('bytes=3-500', 10), { first: 3, last: 9 });
+  assert.deepEqual(parseRange('bytes=-4', 10), { first: 6, last: 9 });
+  assert.deepEqual(parseRange('bytes=-40', 10), { first: 0, last: 9 });
+  for (const beyond of ['bytes=10-', 'bytes=-0', 'bytes=12-14']) assert.equal(parseRange(beyond, 10), null, beyond);
+  for (const ignored of [undefined, '', 'bytes=-', 'bytes=5-3', 'bytes=0-1,3-4', 'lines=0-', 'bytes=a-']) {
+    assert.equal(parseRange(ignored, 10), undefined, ignored);
+  }
+});
+
+test('the server answers ranges and offers model folders', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'serve-'));
+  const model = join(root, 'outside', 'tiny-q8');
+  await mkdir(model, { recursive: true });
+  await mkdir(join(root, 'page'));
+  await writeFile(join(root, 'page', '_headers'), '/*\n  X-Common: yes\n');
+  await writeFile(join(model, 'shard'), '0123456789');
+  await writeFile(join(root, 'outside', 'secret'), 'secret');
+  const server = await serve({ root: join(root, 'page'), models: [model] });
+  t.after(async () => {
+    server.closeAllConnections();
+    server.close();
+    await rm(root, { recursive: true });
+  });
+  const at = `http://localhost:${server.address().port}`;
+  const index = await fetch(`${at}/models/index.json`);
+  assert.deepEqual(await index.json(), { models: [{ folder: 'tiny-q8' }] });
+  assert.equal(index.headers.get('x-common'), 'yes');
+  const shard = (headers) => fetch(`${at}/models/tiny-q8/shard`, { headers });
+  const whole = await shard({});
+  assert.deepEqual([whole.status, await whole.text(), whole.headers.get('accept-ranges')], [200, '0123456789', 'bytes']);
+  const part = await shard({ Range: 'bytes=4-' });
+  assert.deepEqual([part.status, await part.text()], [206, '456789']);
+  assert.equal(part.headers.get('content-range'), 'bytes 4-9/10');
+  assert.equal(part.headers.get('content-length'), '6');
+  assert.equal((await shard({ Range: 'bytes=10-' })).status, 416);
+  const same = await shard({ Range: 'bytes=4-', 'If-Range': whole.headers.get('etag') });
+  assert.equal(same.status, 206);
+  const other = await shard({ Range: 'bytes=4-', 'If-Range': '"another"' });
+  assert.deepEqual([other.status, await other.text()], [200, '0123456789']);
+  for (const path of ['/models/tiny-q8/..%2fsecret', '/models/tiny-q8/', '/models/other/shard', '/secret']) {
+    assert.equal((await fetch(at + path)).status, 404, path);
+  }
 });

@@ -17,6 +17,7 @@ mod skips;
 mod steps;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -42,6 +43,9 @@ enum Chore {
         /// Do not open a browser
         #[arg(long)]
         no_open: bool,
+        /// Offer this model folder (as `medsam3 convert` writes it) to the page; may be given several times
+        #[arg(long, value_name = "DIR")]
+        model: Vec<PathBuf>,
         /// Accepted for scripts; the page is always an optimised build, since an unoptimised model is too slow to use
         #[arg(long)]
         release: bool,
@@ -79,8 +83,9 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Serve {
             port,
             no_open,
+            model,
             release: _,
-        } => serve::serve(&workspace, port, !no_open),
+        } => serve::serve(&workspace, port, !no_open, &model),
         Chore::Test { only: Some(name) } => steps::run_all(&workspace, &[name.as_str()]),
         Chore::Test { only: None } => steps::run_all(&workspace, steps::ALL),
         Chore::Check => steps::run_all(&workspace, steps::CHECK),

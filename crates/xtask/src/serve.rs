@@ -1,8 +1,10 @@
 //! `cargo xtask serve`: set up, build, serve `dist/` with the headers the page is shipped with, say where.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +18,17 @@ use crate::workspace::Workspace;
 
 const FIRST_PORT: u16 = 8080;
 
-/// Serves the page until it is interrupted.
-pub fn serve(workspace: &Workspace, port: Option<u16>, open: bool) -> Result<bool> {
+/// Serves the page, and model folders for it to download, until it is interrupted.
+pub fn serve(
+    workspace: &Workspace,
+    port: Option<u16>,
+    open: bool,
+    models: &[PathBuf],
+) -> Result<bool> {
+    let models = models
+        .iter()
+        .map(|model| model_folder(model))
+        .collect::<Result<Vec<_>>>()?;
     setup::toolchain(workspace)?;
     setup::page_tools(workspace)?;
     setup::node_packages(workspace)?;
@@ -39,6 +50,11 @@ pub fn serve(workspace: &Workspace, port: Option<u16>, open: bool) -> Result<boo
             "--port",
             &port.to_string(),
         ])
+        .args(
+            models
+                .iter()
+                .flat_map(|model| [OsStr::new("--model"), model.as_os_str()]),
+        )
         // It prints its address too, and a moment too early.
         .stdout(Stdio::null())
         .spawn()
@@ -55,6 +71,31 @@ pub fn serve(workspace: &Workspace, port: Option<u16>, open: bool) -> Result<boo
         open_browser(&address);
     }
     Ok(server.wait()?.success())
+}
+
+/// The full path of a model folder, whatever folder the server runs in.
+fn model_folder(path: &Path) -> Result<PathBuf> {
+    if !path.join("manifest.json").is_file() {
+        bail!(
+            "{} is not a model folder: it has no manifest.json (`medsam3 convert` writes one)",
+            path.display()
+        );
+    }
+    let folder = path.canonicalize()?;
+    // It becomes a part of an address, and the name by which the page keeps the model apart from others.
+    let plain = |name: &str| {
+        !name.starts_with('.')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    if !folder.file_name().and_then(OsStr::to_str).is_some_and(plain) {
+        bail!(
+            "rename {}: the page reads names of letters, digits, '.', '-' and '_'",
+            folder.display()
+        );
+    }
+    Ok(folder)
 }
 
 fn is_free(port: u16) -> bool {
@@ -131,6 +172,18 @@ mod tests {
     fn only_a_page_that_is_there_counts_as_served() {
         assert!(answers(one_answer("HTTP/1.1 200 OK\r\n\r\n")));
         assert!(!answers(one_answer("HTTP/1.1 404 Not Found\r\n\r\n")));
+    }
+
+    #[test]
+    fn only_a_model_folder_is_offered() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let model = root.join("weights/default");
+        assert_eq!(
+            model_folder(&model).unwrap(),
+            model.canonicalize().unwrap()
+        );
+        let error = model_folder(&root.join("docs")).unwrap_err().to_string();
+        assert!(error.contains("manifest.json"), "{error}");
     }
 
     #[test]
