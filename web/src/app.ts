@@ -50,6 +50,8 @@ export class App {
   #job: Job | undefined;
   #busyOpening = false;
   #restarting = false;
+  /** The last change of models, under way or over. */
+  #change: Promise<void> | undefined;
   #queue: File[] = [];
   #queueAt = 0;
   /** What a sample case put into the prompt field, so that it can be replaced by the next one. */
@@ -85,7 +87,13 @@ export class App {
 
   /** Puts another model in place of the present one: what is open stays open, the old model's results go. */
   async changeModel(load: () => Promise<ModelInfo>): Promise<void> {
+    this.#change = this.#changeModel(load);
+    await this.#change;
+  }
+
+  async #changeModel(load: () => Promise<ModelInfo>): Promise<void> {
     this.#restarting = true;
+    showStage('starting');
     this.#model = undefined;
     ui.segment.disabled = true;
     ui.cancel.disabled = true;
@@ -154,10 +162,12 @@ export class App {
   }
 
   async #openBlob(file: Blob): Promise<boolean> {
-    if (this.#busyOpening || this.#job || this.#restarting) return false;
+    if (this.#busyOpening || this.#job) return false;
     this.#busyOpening = true;
-    showStage('decode');
     try {
+      // A model that fails to load says so itself; pictures can be opened all the same.
+      await this.#change?.catch(() => undefined);
+      showStage('decode');
       const picture = await this.session.open(file);
       this.#open = { picture, frame: 0, window: picture.window, results: new Map() };
       this.overlay.setLayers(picture.width, picture.height, []);
@@ -195,7 +205,7 @@ export class App {
 
   async showFrame(frame: number): Promise<void> {
     const open = this.#open;
-    if (!open || this.#job || frame < 0 || frame >= open.picture.frames || frame === open.frame) return;
+    if (!open || this.#job || this.#restarting || frame < 0 || frame >= open.picture.frames || frame === open.frame) return;
     open.frame = frame;
     this.#showPosition();
     this.#refreshResults();

@@ -112,8 +112,7 @@ export class Models {
       this.#release();
       this.#release = () => undefined;
     }
-    await this.#show();
-    await this.app.changeModel(() => this.session.changeModel(choice));
+    await Promise.all([this.app.changeModel(() => this.session.changeModel(choice)), this.#show()]);
   }
 
   /** The engine refused a stored model: notes damage, says so, and goes back to the built-in model. */

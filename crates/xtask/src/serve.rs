@@ -89,7 +89,11 @@ fn model_folder(path: &Path) -> Result<PathBuf> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
     };
-    if !folder.file_name().and_then(OsStr::to_str).is_some_and(plain) {
+    if !folder
+        .file_name()
+        .and_then(OsStr::to_str)
+        .is_some_and(plain)
+    {
         bail!(
             "rename {}: the page reads names of letters, digits, '.', '-' and '_'",
             folder.display()
@@ -178,10 +182,7 @@ mod tests {
     fn only_a_model_folder_is_offered() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let model = root.join("weights/default");
-        assert_eq!(
-            model_folder(&model).unwrap(),
-            model.canonicalize().unwrap()
-        );
+        assert_eq!(model_folder(&model).unwrap(), model.canonicalize().unwrap());
         let error = model_folder(&root.join("docs")).unwrap_err().to_string();
         assert!(error.contains("manifest.json"), "{error}");
     }
