@@ -32,14 +32,16 @@ test('the shipped manifest is read, and its version is that of the Rust crate', 
   assert.deepEqual(manifest.config, { imageSide: 252, patch: 14, width: 192, mlpHidden: 768, features: 64 });
   assert.equal(manifest.totalBytes, JSON.parse(new TextDecoder().decode(shipped)).files.reduce((sum, file) => sum + file.bytes, 0));
   const rust = await readFile(new URL('../../crates/weights/src/manifest.rs', import.meta.url), 'utf8');
-  assert.equal(manifests.FORMAT_VERSION, Number(/FORMAT_VERSION: u32 = (\d+)/.exec(rust)[1]));
+  assert.equal(manifests.FORMAT_VERSION, Number(/ FORMAT_VERSION: u32 = (\d+)/.exec(rust)[1]));
+  assert.equal(manifests.OLDEST_FORMAT_VERSION, Number(/OLDEST_FORMAT_VERSION: u32 = (\d+)/.exec(rust)[1]));
 });
 
 test('a manifest that cannot be trusted is refused before anything else', () => {
   const code = (change) => codeOf(() => manifests.parseManifest(changed(change)));
   assert.equal(code(() => undefined), undefined);
-  assert.equal(code((m) => (m.format_version = 2)), 'WEIGHTS-VERSION');
-  assert.equal(codeOf(() => manifests.parseManifest(bytesOf({ format_version: 2, all: 'else' }))), 'WEIGHTS-VERSION');
+  assert.equal(code((m) => (m.format_version = 2)), undefined);
+  for (const version of [0, 3]) assert.equal(code((m) => (m.format_version = version)), 'WEIGHTS-VERSION');
+  assert.equal(codeOf(() => manifests.parseManifest(bytesOf({ format_version: 3, all: 'else' }))), 'WEIGHTS-VERSION');
   for (const name of ['../x', 'a/b', '', '.x', 'manifest.json', 'state.json', 'c:\\x']) {
     assert.equal(code((m) => (m.files[0].name = name)), 'WEIGHTS-MANIFEST', name);
   }
@@ -51,6 +53,17 @@ test('a manifest that cannot be trusted is refused before anything else', () => 
   for (const text of ['', '[]', 'null', '<html>']) {
     assert.equal(codeOf(() => manifests.parseManifest(new TextEncoder().encode(text))), 'WEIGHTS-MANIFEST', text);
   }
+});
+
+test('a tensor that is cut over files counts once', () => {
+  const manifest = manifests.parseManifest(
+    changed((m) => {
+      m.format_version = 2;
+      const tensor = (rows) => ({ name: 'table', dtype: 'q8', shape: [10, 32], offset: 8, scales_offset: 400, rows });
+      m.files = [[0, 6], [6, 10]].map((rows, i) => ({ name: `s${i}`, bytes: 1, sha256: '0'.repeat(64), part: 'text', tensors: [tensor(rows)] }));
+    }),
+  );
+  assert.deepEqual(manifest.tensors.map(({ values }) => values), [192, 128]);
 });
 
 test("a model's id is the start of its manifest's SHA-256 (FIPS 180-4, example B.1)", () => {

@@ -2,8 +2,9 @@
 // checked before a byte of the model is fetched, and what the capability check reckons with.
 import { Failed } from '../failure';
 
-/** Version of the folder format that this page reads: `FORMAT_VERSION` of crates/weights. */
-export const FORMAT_VERSION = 1;
+/** Versions of the folder format that this page reads: `OLDEST_FORMAT_VERSION` and `FORMAT_VERSION` of crates/weights. */
+export const OLDEST_FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const MANIFEST = 'manifest.json';
 /** A manifest lists 1500 tensors in some hundred kilobytes; one of this size is none. */
 export const MANIFEST_LIMIT_BYTES = 16 << 20;
@@ -15,7 +16,7 @@ export interface FileEntry {
   sha256: string;
 }
 
-/** One tensor: how it is stored and how many values it has. */
+/** One tensor, or the rows of it in one file: how it is stored and how many values there are. */
 export interface TensorSize {
   name: string;
   dtype: string;
@@ -54,7 +55,7 @@ export function parseManifest(bytes: Uint8Array): Manifest {
     throw invalid('it is not JSON');
   }
   const version = json.number('format_version');
-  if (version !== FORMAT_VERSION) throw otherVersion(version);
+  if (version < OLDEST_FORMAT_VERSION || version > FORMAT_VERSION) throw otherVersion(version);
   const files = json.list('files');
   const entries = files.map(fileEntry);
   const names = new Set(entries.map((entry) => entry.name));
@@ -85,6 +86,9 @@ function fileEntry(file: Json): FileEntry {
 
 function tensorSize(tensor: Json): TensorSize {
   const shape = tensor.numbers('shape');
+  // A tensor too large for one shard is cut by rows.
+  const [first, end] = tensor.optionalNumbers('rows');
+  if (first !== undefined && end !== undefined) shape[0] = Math.max(0, end - first);
   return { name: tensor.text('name'), dtype: tensor.text('dtype'), values: shape.reduce((n, side) => n * side, 1) };
 }
 
@@ -128,6 +132,10 @@ class Json {
     return value.map((item) => whole(item, name));
   }
 
+  optionalNumbers(name: string): number[] {
+    return this.#value[name] === undefined ? [] : this.numbers(name);
+  }
+
   list(name: string): Json[] {
     const value = this.#value[name];
     if (!Array.isArray(value)) throw invalid(`"${name}" is not a list`);
@@ -155,7 +163,7 @@ function invalid(reason: string): Failed {
 function otherVersion(found: number): Failed {
   return new Failed({
     code: 'WEIGHTS-VERSION',
-    message: `The model folder has format version ${found}; this page reads version ${FORMAT_VERSION}.`,
+    message: `The model folder has format version ${found}; this page reads versions ${OLDEST_FORMAT_VERSION} to ${FORMAT_VERSION}.`,
     nextStep: 'Reload the page to get its newest version, or convert the model again with the program that fits this page.',
   });
 }
