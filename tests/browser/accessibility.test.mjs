@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
+import { idOf, item, modelInShards, startFaulty, waitForState } from './models.mjs';
 import { fixture, launch, openFile, openPage, segment } from './support.mjs';
 
 let browser;
@@ -48,4 +49,29 @@ test('keys alone open, segment and move the view', async (t) => {
   await page.keyboard.press('0');
   await page.waitForFunction((old) => document.querySelector('#viewer').dataset.placement === old, before.join(' '));
   assert.match(await page.locator('.purpose').textContent(), /^Research and teaching only\. Not a medical device\.$/);
+});
+
+test('models are downloaded, paused and resumed with keys alone, and axe finds nothing meanwhile', async (t) => {
+  const folder = await modelInShards(t);
+  const { page, server } = await openPage(t, browser, { query: '?backend=cpu', models: [folder], start: startFaulty });
+  const id = await idOf(folder);
+  await waitForState(page, id, 'offered');
+  server.fault = (path) => (path.startsWith('/models/') ? { bytesPerSecond: 2_000_000 } : undefined);
+  const focused = (name) => page.waitForFunction((label) => document.activeElement?.ariaLabel === label, name);
+  await item(page, id).getByRole('button').focus();
+  await focused('Download sharded (f16)');
+  await page.keyboard.press('Enter');
+  // The focus goes with the model, from one action to the next.
+  await focused('Pause sharded (f16)');
+  await page.waitForFunction(() => document.querySelector('#transfer').value > 0.1);
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await violations(page), [], `during a transfer, ${colorScheme}`);
+  }
+  await page.keyboard.press('Enter');
+  await focused('Resume sharded (f16)');
+  server.fault = () => undefined;
+  await page.keyboard.press('Enter');
+  await waitForState(page, id, 'complete');
+  assert.deepEqual(await violations(page), [], 'with a stored model');
 });

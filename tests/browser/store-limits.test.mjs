@@ -147,3 +147,18 @@ test('the page says what it picks and why', async (t) => {
   assert.match(await item(page, id).textContent(), /15\.5 MB to download · 252 px, about [\d.]+ MB of memory/);
   assert.match(await page.locator('#storage').textContent(), /stores [\d.]+ \w+ and may store [\d.]+ GB more\. The browser (keeps|may delete) them/);
 });
+
+test('the image side of a stored model can be chosen, and stays chosen', async (t) => {
+  const { page, id } = await withOffer(t);
+  await press(page, id, 'Download');
+  await waitForState(page, id, 'complete');
+  await use(page, id);
+  const provenance = page.locator('#provenance');
+  assert.match(await provenance.textContent(), /sharded, precision f16, 252 px/);
+  await page.getByLabel('Image side').selectOption('168 px');
+  await provenance.filter({ hasText: /sharded, precision f16, 168 px/ }).waitFor({ timeout: 60_000 });
+  await page.reload();
+  await provenance.filter({ hasText: /sharded, precision f16, 168 px/ }).waitFor({ timeout: 60_000 });
+  await page.getByLabel('Image side').selectOption('Automatic');
+  await provenance.filter({ hasText: /252 px/ }).waitFor({ timeout: 60_000 });
+});
