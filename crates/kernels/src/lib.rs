@@ -17,6 +17,7 @@
 
 pub mod attention;
 pub mod choice;
+pub mod cpu;
 mod launch;
 pub mod layer_norm;
 pub mod peak;

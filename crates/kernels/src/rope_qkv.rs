@@ -4,6 +4,7 @@
 //! `[batch, rows, columns, 3 * width]` becomes three tensors `[batch * windows, window_rows * window_columns, width]`.
 //! Cells that a window has beyond the grid hold what the projection gives for a token of zeros: its bias.
 
+use crate::cpu;
 use crate::launch::{UNITS, element, empty, workgroups};
 use crate::route::{Kernel, Route, route};
 use burn::backend::fusion::custom::TensorSpec;
@@ -48,7 +49,8 @@ pub fn rope_qkv(
             );
             [q, k, v].map(Tensor::from_dispatch)
         }
-        Route::Plain => plain(qkv, bias, rope, window),
+        Route::Plain => cpu::rope_qkv(&qkv, &bias, rope, window)
+            .unwrap_or_else(|| plain(qkv, bias, rope, window)),
     }
 }
 

@@ -11,6 +11,7 @@ mod variant;
 pub use plain::plain;
 pub use variant::{Variant, candidates, choose, chosen};
 
+use crate::cpu;
 use crate::route::{Kernel, Route, route};
 use burn::backend::Dispatch;
 use burn::tensor::{Bool, FloatDType, Tensor};
@@ -52,7 +53,7 @@ pub fn attention(
     bias: Option<Tensor<4>>,
 ) -> Tensor<3> {
     if !is_custom(&q, heads) {
-        return plain(q, k, v, heads, masked, bias);
+        return on_cpu(q, k, v, heads, masked, bias);
     }
     let bias = bias.map(|bias| bias.cast(FloatDType::from(q.dtype())));
     let extra = match (bias, masked) {
@@ -79,8 +80,21 @@ pub fn window_attention(
     if is_custom(&q, heads) {
         custom(q, k, v, Extra::Nothing, heads, Some(grid))
     } else {
-        plain::to_grid(plain(q, k, v, heads, None, None), grid)
+        plain::to_grid(on_cpu(q, k, v, heads, None, None), grid)
     }
+}
+
+/// The CPU's own kernel, or plain operations where that does not apply.
+fn on_cpu(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    masked: Option<Tensor<4, Bool>>,
+    bias: Option<Tensor<4>>,
+) -> Tensor<3> {
+    cpu::attention(&q, &k, &v, heads, masked.as_ref(), bias.as_ref())
+        .unwrap_or_else(|| plain(q, k, v, heads, masked, bias))
 }
 
 fn is_custom(q: &Tensor<3>, heads: usize) -> bool {

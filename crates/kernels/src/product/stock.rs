@@ -1,7 +1,8 @@
-//! The same products through Burn's own operations: what the CPU, autodiff and half precision run, and what the
-//! kernels are compared with.
+//! The same products on the CPU ([`crate::cpu`]) and through Burn's own operations, which autodiff and half precision
+//! run and which the kernels are compared with.
 
 use super::tiling::Activation;
+use crate::cpu;
 use burn::tensor::Tensor;
 use burn::tensor::module::linear as burn_linear;
 use core::ops::Range;
@@ -15,7 +16,8 @@ pub(super) fn linear<const D: usize>(
     bias: Option<Tensor<1>>,
     activation: Activation,
 ) -> Tensor<D> {
-    activation.apply(burn_linear(x, weight, bias))
+    cpu::linear(&x, &weight, bias.as_ref(), activation)
+        .unwrap_or_else(|| activation.apply(burn_linear(x, weight, bias)))
 }
 
 /// Int8 blocks `[.., in]`, of which the rows `outputs` are used, through their f32 values.
@@ -35,6 +37,10 @@ pub(super) fn linear_q8<const D: usize>(
 
 /// A product over gathered neighbourhoods, in strips of rows.
 pub(super) fn conv3x3(x: Tensor<4>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<4> {
+    cpu::conv3x3(&x, &weight, &bias).unwrap_or_else(|| gathered(x, weight, bias))
+}
+
+fn gathered(x: Tensor<4>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<4> {
     let [b, h, w, c] = x.dims();
     let padded = pad(x);
     let rows = (NEIGHBOURHOOD_BUDGET / (9 * b * w * c)).clamp(1, h);

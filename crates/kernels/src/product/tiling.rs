@@ -3,6 +3,7 @@
 //! No way wins everywhere: shared tiles with barriers suit real GPUs, register tiles without any suit software
 //! adapters and some mobile ones. [`crate::choice`] measures which one wins on the adapter at hand.
 
+use crate::cpu;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, relu};
 use serde::{Deserialize, Serialize};
@@ -72,8 +73,8 @@ impl Activation {
     pub fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::None => x,
-            Self::Relu => relu(x),
-            Self::Gelu => gelu(x),
+            Self::Relu => cpu::relu(x).unwrap_or_else(relu),
+            Self::Gelu => cpu::gelu(x).unwrap_or_else(gelu),
         }
     }
 }

@@ -1,0 +1,74 @@
+//! Operations that touch each value once: one pass, in place where the tensor is not shared.
+
+use super::math;
+use super::threads::for_chunks;
+use super::view::{Dense, View, change, tensor};
+use burn::tensor::Tensor;
+use macerator::Simd;
+
+/// Values that a thread takes at a time.
+const CHUNK: usize = 1 << 16;
+
+/// Exact GELU; gives `x` back where it does not apply.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, Tensor<D>> {
+    change(x, |values| {
+        for_chunks(values, CHUNK, |_, part| gelu_all(part));
+    })
+}
+
+/// The larger of the value and zero; gives `x` back where it does not apply.
+pub fn relu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, Tensor<D>> {
+    change(x, |values| {
+        for_chunks(values, CHUNK, |_, part| relu_all(part));
+    })
+}
+
+/// Each cell of `coarse` `[b, h, w, c]` four times, plus `fine` `[b, 2h, 2w, c]`.
+pub fn upsample2_add(coarse: &Tensor<4>, fine: &Tensor<4>) -> Option<Tensor<4>> {
+    let [b, h, w, c] = coarse.dims();
+    if fine.dims() != [b, 2 * h, 2 * w, c] {
+        return None;
+    }
+    let device = fine.device();
+    let (low, high) = (View::of(coarse)?, Dense::of(fine.clone())?);
+    let low_values = low.values();
+    if low.steps[3] != 1 {
+        return None;
+    }
+    let row = 2 * w * c;
+    let mut out = vec![0.0; b * 2 * h * row];
+    for_chunks(&mut out, row, |i, part| {
+        let (image, y) = (i / (2 * h), i % (2 * h));
+        let from = image * low.steps[0] + (y / 2) * low.steps[1];
+        let high = &high.values()[i * row..(i + 1) * row];
+        for (x, (cell, high)) in part.chunks_mut(c).zip(high.chunks(c)).enumerate() {
+            let from = from + (x / 2) * low.steps[2];
+            for ((out, high), low) in cell.iter_mut().zip(high).zip(&low_values[from..from + c]) {
+                *out = high + low;
+            }
+        }
+    });
+    Some(tensor(out, [b, 2 * h, 2 * w, c], &device))
+}
+
+#[macerator::with_simd]
+pub(super) fn gelu_all<S: Simd>(values: &mut [f32]) {
+    for value in values {
+        *value = math::gelu(*value);
+    }
+}
+
+#[macerator::with_simd]
+pub(super) fn relu_all<S: Simd>(values: &mut [f32]) {
+    for value in values {
+        // Not `max`: that would turn NaN into zero.
+        *value = if *value < 0.0 { 0.0 } else { *value };
+    }
+}
+
+#[macerator::with_simd]
+pub(super) fn add_all<S: Simd>(values: &mut [f32], others: &[f32]) {
+    for (value, other) in values.iter_mut().zip(others) {
+        *value += other;
+    }
+}

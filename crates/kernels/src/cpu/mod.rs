@@ -1,0 +1,31 @@
+//! Kernels for the host's own processor, on the plain Flex device: many threads, vector instructions, few passes.
+//!
+//! Each takes tensors and gives none, or its input back, where it does not apply (another device, autodiff, another
+//! type), so that the caller goes on with plain Burn operations.
+
+#![allow(
+    clippy::extra_unused_type_parameters,
+    reason = "the parameter is the instruction set that a function is compiled for"
+)]
+#![allow(
+    clippy::result_large_err,
+    reason = "the error is the tensor that came in, moved as any tensor is"
+)]
+
+mod attention;
+mod conv;
+mod elementwise;
+mod gemm;
+mod linear;
+mod math;
+mod norm;
+mod rope;
+mod threads;
+mod view;
+
+pub use attention::attention;
+pub use conv::{conv3x3, conv3x3_cells};
+pub use elementwise::{gelu, relu, upsample2_add};
+pub use linear::linear;
+pub use norm::group_norm;
+pub use rope::rope_qkv;
