@@ -52,6 +52,15 @@ pub struct TransformerDecoderLayer {
     pub norm3: LayerNorm,
 }
 
+/// How the queries of a pass stand to each other (reference 1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queries {
+    /// They attend to each other, so that one object is found once.
+    Competing,
+    /// Training's second copy, matched one to many: each on its own.
+    Duplicated,
+}
+
 /// What all layers look at.
 struct Context<'a> {
     memory: &'a Tensor<3>,
@@ -78,20 +87,28 @@ impl TransformerDecoderLayer {
         }
     }
 
-    /// `t` and `query_pos` are `[b, 1 + q, d]`, presence token first; `bias` is `[b, heads, 1 + q, tokens]`.
+    /// `t` and `query_pos` are `[b, 1 + q, d]`, presence token first; `bias` is `[b, heads, 1 + q, tokens]`. Duplicated queries
+    /// do not see each other.
     fn forward(
         &self,
         t: Tensor<3>,
         query_pos: &Tensor<3>,
         context: &Context<'_>,
         bias: Tensor<4>,
+        queries: Queries,
     ) -> Tensor<3> {
-        let placed = t.clone() + query_pos.clone();
-        let h = scope("self_attn", || {
-            self.self_attn
-                .forward(placed.clone(), placed, t.clone(), None, None)
-        });
-        let t = at("norm2", self.norm2.forward(t + h));
+        let t = match queries {
+            Queries::Competing => {
+                let placed = t.clone() + query_pos.clone();
+                let h = scope("self_attn", || {
+                    self.self_attn
+                        .forward(placed.clone(), placed, t.clone(), None, None)
+                });
+                t + h
+            }
+            Queries::Duplicated => t,
+        };
+        let t = at("norm2", self.norm2.forward(t));
         let placed = t.clone() + query_pos.clone();
         let h = scope("ca_text", || {
             let (key, value) = (context.prompt.clone(), context.prompt.clone());
@@ -183,6 +200,33 @@ impl TransformerDecoder {
         prompt: &Tensor<3>,
         prompt_masked: &Tensor<4, Bool>,
     ) -> Vec<DecoderOutput> {
+        let queries = Queries::Competing;
+        self.run(memory, memory_pos, grid, prompt, prompt_masked, queries)
+    }
+
+    /// The same for the second copy of the queries that training matches one to many: they do not attend to each other. Their
+    /// presence says nothing.
+    pub fn forward_duplicated(
+        &self,
+        memory: &Tensor<3>,
+        memory_pos: &Tensor<3>,
+        grid: usize,
+        prompt: &Tensor<3>,
+        prompt_masked: &Tensor<4, Bool>,
+    ) -> Vec<DecoderOutput> {
+        let queries = Queries::Duplicated;
+        self.run(memory, memory_pos, grid, prompt, prompt_masked, queries)
+    }
+
+    fn run(
+        &self,
+        memory: &Tensor<3>,
+        memory_pos: &Tensor<3>,
+        grid: usize,
+        prompt: &Tensor<3>,
+        prompt_masked: &Tensor<4, Bool>,
+        kind: Queries,
+    ) -> Vec<DecoderOutput> {
         let [b, _, d] = memory.dims();
         let [queries, _] = self.query_embed.weight.dims();
         let memory_keys = memory.clone() + memory_pos.clone();
@@ -196,22 +240,25 @@ impl TransformerDecoder {
         let presence = self.presence_token.weight.val().reshape([1, 1, d]);
         let query = self.query_embed.weight.val().reshape([1, queries, d]);
         let mut t = Tensor::cat(vec![presence, query], 1).expand([b, 1 + queries, d]);
-        let mut boxes = sigmoid(self.reference_points.weight.val())
+        // Where a layer looks, and the same boxes with the gradient of the refinement that made them.
+        let mut looked_at = sigmoid(self.reference_points.weight.val())
             .reshape([1, queries, 4])
             .expand([b, queries, 4]);
+        let mut refined = looked_at.clone();
 
         let mut outputs = Vec::with_capacity(self.layers.len());
         for (i, layer) in self.layers.iter().enumerate() {
-            // Each layer learns its own refinement: no gradient flows from one layer's boxes to the next.
-            boxes = boxes.detach();
-            let query_pos = self.query_position(&boxes, d);
-            let bias = self.box_relative_bias(&boxes, grid);
+            let query_pos = self.query_position(&looked_at, d);
+            let bias = self.box_relative_bias(&looked_at, grid);
             t = scope(format!("layers.{i}"), || {
-                layer.forward(t, &query_pos, &context, bias)
+                layer.forward(t, &query_pos, &context, bias, kind)
             });
             let hs = at("norm", self.norm.forward(t.clone().narrow(1, 1, queries)));
             let refinement = scope("bbox_embed", || self.bbox_embed.forward(hs.clone()));
-            boxes = sigmoid(inverse_sigmoid(boxes) + refinement);
+            // The reference cuts the gradient between layers, but a layer's boxes teach the refinement before its own too.
+            let boxes = sigmoid(inverse_sigmoid(refined) + refinement.clone());
+            refined = sigmoid(inverse_sigmoid(looked_at) + refinement);
+            looked_at = refined.clone().detach();
             let token = t.clone().narrow(1, 0, 1).squeeze_dim::<2>(1);
             let token = at(
                 "presence_token_out_norm",
@@ -222,7 +269,7 @@ impl TransformerDecoder {
             });
             outputs.push(DecoderOutput {
                 hs,
-                boxes: boxes.clone(),
+                boxes,
                 presence: presence.squeeze_dim::<1>(1),
             });
         }

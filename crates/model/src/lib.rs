@@ -37,4 +37,4 @@ pub mod vitdet;
 pub use burn;
 pub use config::{ConfigError, Sam3Config, TextConfig, TransformerConfig, VitConfig};
 pub use parameters::{LoadError, ParameterInfo, Values};
-pub use sam3_image::{Grounding, ImageFeatures, Sam3, TextFeatures};
+pub use sam3_image::{Grounding, ImageFeatures, LayerGrounding, Sam3, TextFeatures};

@@ -2,7 +2,7 @@
 //! `sam3_image.py`). The work per image and the work per prompt are separate calls: a further prompt costs 7 %.
 
 use crate::config::Sam3Config;
-use crate::decoder::TransformerDecoder;
+use crate::decoder::{DecoderOutput, TransformerDecoder};
 use crate::encoder::TransformerEncoderFusion;
 use crate::geometry_encoders::SequenceGeometryEncoder;
 use crate::maskformer_segmentation::{PixelEmbedding, UniversalSegmentationHead};
@@ -123,6 +123,9 @@ pub struct Grounding {
     pub pixels: PixelEmbedding,
     /// All decoder layers, last one last, for auxiliary losses.
     pub layers: Vec<LayerGrounding>,
+    /// The same of the second copy of the queries; empty but in training, see [`Sam3::ground_duplicated`]. Its presence says
+    /// nothing.
+    pub duplicated: Vec<LayerGrounding>,
 }
 
 impl Sam3Config {
@@ -191,6 +194,20 @@ impl Sam3 {
 
     /// The work per prompt: one image and one text per row.
     pub fn ground(&self, image: &ImageFeatures, text: &TextFeatures) -> Grounding {
+        self.ground_with(image, text, false)
+    }
+
+    /// As [`Sam3::ground`], with a second copy of the queries that training matches one to many (reference 1.7).
+    pub fn ground_duplicated(&self, image: &ImageFeatures, text: &TextFeatures) -> Grounding {
+        self.ground_with(image, text, true)
+    }
+
+    fn ground_with(
+        &self,
+        image: &ImageFeatures,
+        text: &TextFeatures,
+        duplicate: bool,
+    ) -> Grounding {
         let coarse = &image.maps[2];
         let [b, grid, _, d] = coarse.dims();
         let tokens = coarse.clone().reshape([b, grid * grid, d]);
@@ -204,6 +221,7 @@ impl Sam3 {
         let valid = Tensor::cat(vec![text.valid.clone(), always], 1);
         let masked = valid.clone().bool_not().unsqueeze_dims::<4>(&[1, 1]);
 
+        let decoder = &self.transformer.decoder;
         let (memory, decoded) = scope("transformer", || {
             let memory = scope("encoder", || {
                 self.transformer
@@ -211,29 +229,30 @@ impl Sam3 {
                     .forward(tokens, position, &prompt, &masked)
             });
             let decoded = scope("decoder", || {
-                self.transformer
-                    .decoder
-                    .forward(&memory, position, grid, &prompt, &masked)
+                decoder.forward(&memory, position, grid, &prompt, &masked)
             });
             (memory, decoded)
         });
+        let copies = if duplicate {
+            decoder.forward_duplicated(&memory, position, grid, &prompt, &masked)
+        } else {
+            Vec::new()
+        };
 
-        let layers: Vec<LayerGrounding> = scope("dot_prod_scoring", || {
-            let pooled = self.dot_prod_scoring.pool(prompt.clone(), valid);
-            decoded
-                .into_iter()
-                .map(|layer| LayerGrounding {
-                    logits: at(
-                        "",
-                        self.dot_prod_scoring
-                            .forward(layer.hs.clone(), pooled.clone()),
-                    ),
-                    boxes: layer.boxes,
-                    presence: layer.presence,
-                    hs: layer.hs,
-                })
-                .collect()
+        let pooled = scope("dot_prod_scoring", || {
+            self.dot_prod_scoring.pool(prompt.clone(), valid)
         });
+        let score = |layer: DecoderOutput| LayerGrounding {
+            logits: scope("dot_prod_scoring", || {
+                let scoring = &self.dot_prod_scoring;
+                at("", scoring.forward(layer.hs.clone(), pooled.clone()))
+            }),
+            boxes: layer.boxes,
+            presence: layer.presence,
+            hs: layer.hs,
+        };
+        let layers: Vec<LayerGrounding> = decoded.into_iter().map(score).collect();
+        let duplicated = copies.into_iter().map(score).collect();
         let pixels = scope("segmentation_head", || {
             self.segmentation_head
                 .embed_pixels(memory, &image.maps, &prompt, &masked)
@@ -247,6 +266,7 @@ impl Sam3 {
             semantic: pixels.semantic.clone(),
             pixels,
             layers,
+            duplicated,
         }
     }
 
