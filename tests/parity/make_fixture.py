@@ -126,7 +126,8 @@ def fill(model: torch.nn.Module, prefix: str = "") -> None:
                 tensor.copy_(weights(prefix + name, tensor.shape))
 
 
-def main() -> None:
+def tiny_config() -> tuple[Sam3Config, dict]:
+    """The small model's configuration, and its trunk's."""
     detr = dict(hidden_size=32, num_attention_heads=4, intermediate_size=64)
     trunk = dict(
         model_type="sam3_vit_model", hidden_size=64, intermediate_size=296, num_hidden_layers=4,
@@ -148,8 +149,18 @@ def main() -> None:
         detr_decoder_config=dict(num_layers=3, num_queries=12, **detr),
         mask_decoder_config=dict(hidden_size=32, num_attention_heads=4),
     )
-    model = Sam3Model(config).eval()
+    return config, trunk
+
+
+def tiny_model() -> Sam3Model:
+    """The small model on synthetic weights."""
+    model = Sam3Model(tiny_config()[0]).eval()
     fill(model)
+    return model
+
+
+def main() -> None:
+    model = tiny_model()
 
     calls: dict[str, list[torch.Tensor]] = {}
 
@@ -177,7 +188,7 @@ def main() -> None:
     for name, values in calls.items():
         for index, value in enumerate(values):
             tensors[f"text_cls/{name}" + (f"#{index}" if len(values) > 1 else "")] = value
-    tensors["side_126/trunk"] = trunk_at(126, trunk)
+    tensors["side_126/trunk"] = trunk_at(126, tiny_config()[1])
     tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
     save_file(tensors, Path(__file__).with_name("tiny.safetensors"))
 

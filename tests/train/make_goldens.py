@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
-from torchvision.ops import box_convert, generalized_box_iou_loss, sigmoid_focal_loss
+from torchvision.ops import box_convert, box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
@@ -104,6 +104,61 @@ def matching_case(logits, predicted, objects):
     }
 
 
+def one_to_many_case(logits, predicted, objects, k=4, alpha=0.3, threshold=0.4):
+    """facebookresearch/sam3 BinaryOneToManyMatcher: a pair is positive above the quantile 1 - k / queries and the threshold."""
+    a, b = (box_convert(x, "cxcywh", "xyxy") for x in (predicted, objects))
+    pairs, ious = [], []
+    if len(objects):
+        iou = torch.nan_to_num(box_iou(a, b))
+        score = alpha * logits.sigmoid()[:, None] + (1 - alpha) * iou
+        if len(predicted) > k:
+            quantile = torch.quantile(score, 1 - k / len(predicted), dim=0, interpolation="linear")
+        else:
+            quantile = torch.full((len(objects),), -math.inf)
+        for query, object in torch.nonzero((score > quantile) & (score > threshold)).tolist():
+            pairs.append([query, object])
+            ious.append(float(iou[query, object]))
+    return {
+        "logits": listed(logits), "predicted": listed(predicted), "objects": listed(objects), "k": k, "alpha": alpha,
+        "threshold": threshold, "pairs": pairs, "ious": ious,
+    }
+
+
+def near(objects, copies, noise):
+    """Boxes scattered around the objects, some of them good."""
+    boxes = objects.repeat(copies, 1)
+    return (boxes + torch.randn_like(boxes) * noise).clamp(min=0.01)
+
+
+def schedule_case(base, warmup, timescale, cooldown, total):
+    """Meta's InverseSquareRootParamScheduler with its linear warm-up and cool-down, at steps 1 to total."""
+    rates = []
+    for s in range(1, total + 1):
+        rate = base
+        if s < warmup:
+            rate *= s / warmup
+        else:
+            rate *= math.sqrt(timescale / (s + timescale - warmup))
+            if cooldown:
+                rate *= min(1.0, (total - s) / cooldown)
+        rates.append(rate)
+    return {"base": base, "warmup": warmup, "timescale": timescale, "cooldown": cooldown, "total": total, "rates": rates}
+
+
+def layer_decay_case(depth, gamma):
+    """The ids of get_vit_lr_decay_rate in ViTDet (detectron2), which SAM 3 uses for its trunk."""
+    trunk = "detector.backbone.vision_backbone.trunk."
+    names = [trunk + "pos_embed", trunk + "patch_embed.proj.weight", trunk + "ln_pre.bias", "detector.transformer.decoder.norm.weight"]
+    names += [f"{trunk}blocks.{i}.attn.qkv.weight" for i in range(depth)]
+
+    def layer_id(name):
+        if not name.startswith(trunk):
+            return depth + 1
+        return int(name.split(".blocks.")[1].split(".")[0]) + 1 if ".blocks." in name else 0
+
+    return {"depth": depth, "gamma": gamma, "names": names, "factors": [gamma ** (depth + 1 - layer_id(name)) for name in names]}
+
+
 def adamw_case(steps=5):
     """torch.optim.AdamW in float32 after torch.nn.utils.clip_grad_norm_ over all parameters."""
     torch.set_default_dtype(torch.float32)
@@ -135,6 +190,8 @@ apart = torch.tensor([[0.1, 0.1, 0.1, 0.1], [0.2, 0.2, 0.4, 0.4], [0.5, 0.5, 0.0
 far = torch.tensor([[0.9, 0.8, 0.1, 0.2], [0.25, 0.2, 0.1, 0.1], [0.5, 0.6, 0.2, 0.1]])
 pixels = torch.randn(3, 40) * 3
 shares = (torch.rand(3, 40) * 5).round().clamp(0, 4) / 4
+few = random_boxes(3)
+none = torch.zeros(0, 4)
 extreme = torch.tensor([[60.0, -60.0, 30.0, -30.0], [0.0, 1e-8, -12.0, 12.0]])
 
 print(json.dumps({
@@ -143,6 +200,7 @@ print(json.dumps({
         mask_case(pixels, shares, 0.6),
         mask_case(pixels, shares, 0.25),
         mask_case(pixels[:1], torch.zeros(1, 40), 0.25),
+        mask_case(torch.full((2, 40), -30.0), torch.zeros(2, 40), 0.6),
         mask_case(extreme, torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0]]), 0.6),
     ],
     "classification": [
@@ -154,7 +212,21 @@ print(json.dumps({
     "matching": [
         matching_case(torch.randn(8), random_boxes(8), random_boxes(3)),
         matching_case(torch.randn(4), random_boxes(4), random_boxes(9)),
+        matching_case(torch.randn(5), random_boxes(5), random_boxes(1)),
+        matching_case(torch.tensor([1.0, 2.0, 3.0, 4.0]), few[:1].repeat(4, 1), few[:1]),
         matching_case(torch.tensor([8.0, -8.0, 12.0]), random_boxes(3), torch.tensor([[0.4, 0.5, 0.0, 0.0]])),
     ],
+    "one_to_many": [
+        one_to_many_case(torch.randn(24) * 2, near(few, 8, 0.02), few),
+        one_to_many_case(torch.randn(40) + 1, near(few[:1], 40, 0.05), few[:1]),
+        one_to_many_case(torch.randn(6) + 2, near(random_boxes(9), 1, 0.01)[:6], random_boxes(9)),
+        one_to_many_case(torch.randn(3) + 2, near(few, 1, 0.01), few),
+        one_to_many_case(torch.randn(8), random_boxes(8), none),
+        one_to_many_case(torch.full((12,), 2.0), few[:1].repeat(12, 1), few[:1]),
+        one_to_many_case(torch.arange(12.0), few[:1].repeat(12, 1), few[:1].repeat(2, 1)),
+        one_to_many_case(torch.full((9,), 8.0), random_boxes(9), torch.tensor([[0.4, 0.5, 0.0, 0.0]])),
+    ],
+    "schedule": [schedule_case(5e-4, 100, 10, 50, 400), schedule_case(8e-5, 20, 20, 20, 120), schedule_case(1.0, 0, 20, 0, 30)],
+    "layer_decay": [layer_decay_case(32, 0.85), layer_decay_case(32, 0.9), layer_decay_case(6, 0.85)],
     "adamw": adamw_case(),
 }, indent=1))

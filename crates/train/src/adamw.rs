@@ -10,7 +10,7 @@ use crate::parameters::Slot;
 /// Numbers of one update.
 #[derive(Debug, Clone, Copy)]
 pub struct Update {
-    /// Learning rate of this step.
+    /// Learning rate of this step, before the factors of the slots.
     pub learning_rate: f32,
     /// Decoupled weight decay of the slots that have it.
     pub weight_decay: f32,
@@ -52,11 +52,14 @@ impl State {
         }
     }
 
-    /// Makes one update and returns the norm of the gradient before clipping. An empty gradient counts as zero.
+    /// Makes one update and returns the norm of the gradient before clipping. An empty gradient counts as zero; frozen slots
+    /// stay as they are and have no part in the norm.
     pub fn update(&mut self, slots: &[Slot], gradients: &[Vec<f32>], update: &Update) -> f32 {
         let norm = gradients
             .par_iter()
-            .map(|g| g.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>())
+            .zip(slots)
+            .filter(|(_, slot)| slot.rate > 0.0)
+            .map(|(g, _)| g.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>())
             .sum::<f64>()
             .sqrt();
         self.step += 1;
@@ -85,6 +88,10 @@ impl State {
             .zip(gradients)
             .for_each(
                 |(((((weights, first), second), average), slot), gradient)| {
+                    if slot.rate == 0.0 {
+                        return;
+                    }
+                    let lr = lr * slot.rate;
                     let shrink = if slot.decay {
                         1.0 - lr * update.weight_decay
                     } else {

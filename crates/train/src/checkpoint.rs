@@ -170,11 +170,13 @@ mod tests {
                 name: "a".into(),
                 shape: vec![2, 3],
                 decay: true,
+                rate: 1.0,
             },
             Slot {
                 name: "b".into(),
                 shape: vec![1],
                 decay: false,
+                rate: 1.0,
             },
         ];
         let mut state = State::new(vec![
@@ -197,6 +199,7 @@ mod tests {
             name: "a".into(),
             shape: vec![3, 2],
             decay: true,
+            rate: 1.0,
         }];
         assert!(matches!(
             load(&newest, &other, 11),

@@ -7,8 +7,10 @@ use medsam3_model::Sam3Config;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+pub use loss::{LossWeights, OneToMany};
 
 mod layers;
+mod loss;
 
 /// Everything a training run needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,6 +70,9 @@ pub struct DataConfig {
     pub raster_side: usize,
     /// Images per optimiser step, over all workers.
     pub images_per_step: usize,
+    /// Batches of `images_per_step` whose gradients are added up for one optimiser step.
+    #[serde(default = "one")]
+    pub accumulate: usize,
     /// Prompts per image; they share the image's encoding.
     pub prompts_per_image: usize,
     /// Share of prompts that are absent from their image.
@@ -96,6 +101,10 @@ pub struct DataConfig {
     /// Datasets in which every connected component is an object of its own.
     #[serde(default)]
     pub objects_by_component: Vec<String>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// Ranges of the random changes.
@@ -131,46 +140,6 @@ impl Default for AugmentConfig {
             brightness: 0.12,
             contrast: 0.25,
             gamma: 0.3,
-        }
-    }
-}
-
-/// Factors of the loss terms; the defaults are those of the reference configuration.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LossWeights {
-    /// L1 of matched boxes (cxcywh).
-    pub box_l1: f32,
-    /// 1 - GIoU of matched boxes.
-    pub box_giou: f32,
-    /// IoU-aware classification of queries.
-    pub classification: f32,
-    /// Image-level presence.
-    pub presence: f32,
-    /// Focal loss of matched instance masks.
-    pub mask_focal: f32,
-    /// Dice loss of matched instance masks.
-    pub mask_dice: f32,
-    /// Focal loss of the semantic mask.
-    pub semantic_focal: f32,
-    /// Dice loss of the semantic mask.
-    pub semantic_dice: f32,
-    /// Matched instances per prompt whose masks are scored.
-    pub masks_per_prompt: usize,
-}
-
-impl Default for LossWeights {
-    fn default() -> Self {
-        Self {
-            box_l1: 5.0,
-            box_giou: 2.0,
-            classification: 20.0,
-            presence: 20.0,
-            mask_focal: 200.0,
-            mask_dice: 10.0,
-            semantic_focal: 20.0,
-            semantic_dice: 30.0,
-            masks_per_prompt: 8,
         }
     }
 }
@@ -215,6 +184,25 @@ pub struct ScheduleConfig {
     pub clip_norm: f32,
     /// Decay rate of the averaged weights, which are the ones that are exported.
     pub ema: f32,
+    /// Parts of the model with learning rates of their own; a parameter belongs to the first group that has it.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+}
+
+/// Parameters that share a learning rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// What it is called in messages.
+    pub name: String,
+    /// Beginnings of canonical parameter names, e.g. `detector.backbone.vision_backbone.trunk.`.
+    pub prefixes: Vec<String>,
+    /// Peak learning rate; 0 freezes. By default that of the schedule.
+    #[serde(default)]
+    pub learning_rate: Option<f32>,
+    /// Factor from each block of the trunk to the one before it (paper, equation 1: 0.85).
+    #[serde(default)]
+    pub layer_decay: Option<f32>,
 }
 
 fn default_timescale() -> usize {
@@ -255,6 +243,9 @@ impl TrainConfig {
         }
         if self.run.workers == 0 || !self.data.images_per_step.is_multiple_of(self.run.workers) {
             return bad("data.images_per_step must be a positive multiple of run.workers");
+        }
+        if self.data.accumulate == 0 || self.data.accumulate * self.run.workers > 256 {
+            return bad("data.accumulate times run.workers must be within 1 and 256");
         }
         if self.data.images_per_step == 0 || self.data.prompts_per_image == 0 {
             return bad("data.images_per_step and data.prompts_per_image must be positive");

@@ -8,7 +8,7 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use medsam3_model::{Sam3, parameters};
 
 /// What is known of a parameter besides its values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Slot {
     /// Canonical name.
     pub name: String,
@@ -16,6 +16,8 @@ pub struct Slot {
     pub shape: Vec<usize>,
     /// Whether weight decay applies: to matrices, not to biases, norms and embeddings of positions and queries.
     pub decay: bool,
+    /// Factor on the learning rate of the schedule; 0 freezes.
+    pub rate: f32,
 }
 
 /// Slots and current values of a model.
@@ -43,6 +45,7 @@ pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
                     name: info.name,
                     shape,
                     decay,
+                    rate: 1.0,
                 },
                 values,
             )
@@ -52,18 +55,33 @@ pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
 
 /// The same model with other values, each a fresh leaf that a gradient is kept for where `train` is set.
 pub fn assign(model: Sam3, values: &[Vec<f32>], train: bool) -> Sam3 {
-    struct Writer<'a>(std::slice::Iter<'a, Vec<f32>>, bool);
+    write(model, values, &mut std::iter::repeat(train))
+}
+
+/// The same model with other values, each a fresh leaf; gradients are kept for those that are not frozen.
+pub fn assign_trained(model: Sam3, values: &[Vec<f32>], slots: &[Slot]) -> Sam3 {
+    write(model, values, &mut slots.iter().map(|slot| slot.rate > 0.0))
+}
+
+fn write(model: Sam3, values: &[Vec<f32>], train: &mut dyn Iterator<Item = bool>) -> Sam3 {
+    struct Writer<'a> {
+        values: std::slice::Iter<'a, Vec<f32>>,
+        train: &'a mut dyn Iterator<Item = bool>,
+    }
     impl ModuleMapper for Writer<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let Some(values) = self.0.next() else {
+            let (Some(values), Some(train)) = (self.values.next(), self.train.next()) else {
                 return param;
             };
             let (device, shape, id) = (param.lazy_device(), param.lazy_shape(), param.id);
             let tensor = Tensor::from_data(TensorData::new(values.clone(), shape), &device);
-            Param::initialized(id, tensor.set_require_grad(self.1))
+            Param::initialized(id, tensor.set_require_grad(train))
         }
     }
-    model.map(&mut Writer(values.iter(), train))
+    model.map(&mut Writer {
+        values: values.iter(),
+        train,
+    })
 }
 
 /// Gradients in the order of the slots; empty where the loss does not depend on a parameter.

@@ -1,7 +1,5 @@
 //! The training loop: draw, differentiate on every worker, update, write down, save.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,31 +14,34 @@ use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::corpus::{Dataset, Sample, Split, load_datasets, load_samples};
 use crate::error::TrainError;
+use crate::objective::Terms;
 use crate::parameters::{self, Slot};
 use crate::sample::Sampler;
 use crate::schedule::learning_rate;
 use crate::start;
-use crate::step::{self, Terms};
+use crate::step;
 use crate::tokens::PromptEncoder;
 use crate::validate::validate;
+use crate::workers::{Workers, mean_gradients};
+use crate::{groups, metrics::Metrics};
 
 /// Steps over which progress is averaged.
 const REPORT_EVERY: usize = 20;
-
-/// One line of `metrics.jsonl`.
-#[derive(Serialize)]
-struct Line<T: Serialize> {
-    kind: &'static str,
-    step: usize,
-    #[serde(flatten)]
-    values: T,
-}
 
 #[derive(Serialize)]
 struct Progress {
     learning_rate: f32,
     gradient_norm: f32,
     images_per_second: f32,
+    #[serde(flatten)]
+    terms: Terms,
+}
+
+/// What a resumed run must repeat exactly.
+#[derive(Serialize)]
+struct Step {
+    learning_rate: f32,
+    gradient_norm: f32,
     #[serde(flatten)]
     terms: Terms,
 }
@@ -74,7 +75,7 @@ pub struct Trainer {
     model: Sam3,
     slots: Vec<Slot>,
     state: State,
-    metrics: BufWriter<File>,
+    metrics: Metrics,
 }
 
 impl Trainer {
@@ -124,7 +125,8 @@ impl Trainer {
             model = start::from_model_folder(model, folder)?;
             println!("starts from the weights of {}", folder.display());
         }
-        let (slots, weights) = parameters::collect(&model);
+        let (mut slots, weights) = parameters::collect(&model);
+        groups::apply(&mut slots, &config.schedule, config.model.vit.depth)?;
         let count: usize = weights.iter().map(Vec::len).sum();
         println!(
             "{:.2} M parameters in {} tensors",
@@ -136,12 +138,8 @@ impl Trainer {
             state = checkpoint::load(&path, &slots, config.run.seed)?;
             println!("resumed at step {}", state.step);
         }
-        let path = folder.join("metrics.jsonl");
-        let metrics = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|source| write(&path, source))?;
+        // What came after the checkpoint is done again.
+        let metrics = Metrics::open(folder, state.step)?;
         Ok(Self {
             config,
             sampler,
@@ -150,7 +148,7 @@ impl Trainer {
             model,
             slots,
             state,
-            metrics: BufWriter::new(metrics),
+            metrics,
         })
     }
 
@@ -161,7 +159,7 @@ impl Trainer {
     pub fn run(&mut self, stop: &AtomicBool) -> Result<(), TrainError> {
         let total = self.config.schedule.steps;
         let workers = Workers::new(self.config.run.workers)?;
-        let images = self.config.data.images_per_step;
+        let images = self.config.data.images_per_step * self.config.data.accumulate;
         let (mut reported, mut since) = (Instant::now(), self.state.step);
         let mut recent = Vec::new();
         while self.state.step < total && !stop.load(Ordering::Relaxed) {
@@ -169,6 +167,12 @@ impl Trainer {
             let (terms, norm) = self.step(&workers, rate)?;
             recent.push(terms);
             let step = self.state.step;
+            let line = Step {
+                learning_rate: rate,
+                gradient_norm: norm,
+                terms,
+            };
+            self.metrics.log("step", step, line)?;
             if step.is_multiple_of(REPORT_EVERY) || step == total {
                 let speed = ((step - since) * images) as f32 / reported.elapsed().as_secs_f32();
                 let terms = Terms::mean(&recent);
@@ -184,8 +188,9 @@ impl Trainer {
                     terms.box_l1,
                     clock(left)
                 );
-                self.log(
+                self.metrics.log(
                     "train",
+                    step,
                     Progress {
                         learning_rate: rate,
                         gradient_norm: norm,
@@ -234,26 +239,28 @@ impl Trainer {
         Ok((terms, norm))
     }
 
-    /// One worker's share: its own batch, its own copy of the model.
+    /// One worker's share: its own batches, its own copy of the model.
     fn differentiate(&self, worker: usize) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
         let config = &self.config;
         let images = config.data.images_per_step / config.run.workers;
-        let batch = self.sampler.draw(self.state.step, worker, images);
-        let tokens = self
-            .prompts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .batch(batch.rows.iter().map(|row| row.text.as_str()))?;
         let device = Device::flex().autodiff();
-        let model = parameters::assign(config.model.init(&device), &self.state.weights, true);
-        step::gradients(
-            &model,
-            &batch,
-            tokens,
-            config.model.image_side,
-            &config.loss,
-            &device,
-        )
+        let model = config.model.init(&device);
+        let model = parameters::assign_trained(model, &self.state.weights, &self.slots);
+        let (mut gradients, mut terms) = (Vec::new(), Vec::new());
+        for part in 0..config.data.accumulate {
+            let stream = part * config.run.workers + worker;
+            let batch = self.sampler.draw(self.state.step, stream, images);
+            let texts = batch.rows.iter().map(|row| row.text.as_str());
+            let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
+            let tokens = prompts.batch(texts)?;
+            drop(prompts);
+            let side = config.model.image_side;
+            let (found, values) =
+                step::gradients(&model, &batch, tokens, side, &config.loss, &device)?;
+            gradients.push(found);
+            terms.push(values);
+        }
+        Ok((mean_gradients(gradients), Terms::mean(&terms)))
     }
 
     fn validate(&mut self) -> Result<(), TrainError> {
@@ -280,7 +287,8 @@ impl Trainer {
                 score.dice, score.dice_ungated, score.images, score.false_positive, score.absent
             );
         }
-        self.log("validation", serde_json::json!({ "scores": scores }))
+        let scores = serde_json::json!({ "scores": scores });
+        self.metrics.log("validation", self.state.step, scores)
     }
 
     fn save(&self) -> Result<PathBuf, TrainError> {
@@ -291,81 +299,6 @@ impl Trainer {
             self.config.run.seed,
         )
     }
-
-    fn log(&mut self, kind: &'static str, values: impl Serialize) -> Result<(), TrainError> {
-        let path = self.config.run.folder.join("metrics.jsonl");
-        let write = |source| TrainError::Write {
-            path: path.clone(),
-            source,
-        };
-        let line = Line {
-            kind,
-            step: self.state.step,
-            values,
-        };
-        let text = serde_json::to_string(&line).map_err(|source| TrainError::Json {
-            path: path.clone(),
-            source,
-        })?;
-        writeln!(self.metrics, "{text}")
-            .and_then(|()| self.metrics.flush())
-            .map_err(write)
-    }
-}
-
-/// One single-threaded pool per worker. Many tensor operations of the CPU back end run on one core; a share of the batch
-/// per core keeps all of them busy, and a pool of one keeps a worker's parallel operations on its own core.
-struct Workers(Vec<rayon::ThreadPool>);
-
-impl Workers {
-    fn new(count: usize) -> Result<Self, TrainError> {
-        (0..count)
-            .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
-            .collect::<Result<_, _>>()
-            .map(Self)
-            .map_err(|error| TrainError::Other {
-                context: "starting the workers",
-                reason: error.to_string(),
-            })
-    }
-
-    fn map<R: Send>(&self, job: impl Fn(usize) -> R + Sync) -> Vec<R> {
-        let job = &job;
-        std::thread::scope(|scope| {
-            let handles: Vec<_> = self
-                .0
-                .iter()
-                .enumerate()
-                .map(|(worker, pool)| scope.spawn(move || pool.install(|| job(worker))))
-                .collect();
-            handles
-                .into_iter()
-                .map(|handle| {
-                    handle
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
-        })
-    }
-}
-
-fn mean_gradients(mut all: Vec<Vec<Vec<f32>>>) -> Vec<Vec<f32>> {
-    let share = 1.0 / all.len().max(1) as f32;
-    let mut sum = all.pop().unwrap_or_default();
-    for other in all {
-        for (into, from) in sum.iter_mut().zip(other) {
-            if into.is_empty() {
-                *into = from;
-            } else {
-                into.iter_mut()
-                    .zip(from)
-                    .for_each(|(into, from)| *into += from);
-            }
-        }
-    }
-    sum.iter_mut().flatten().for_each(|value| *value *= share);
-    sum
 }
 
 fn clock(left: Duration) -> String {

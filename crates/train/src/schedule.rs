@@ -48,6 +48,7 @@ mod tests {
             betas: [0.9, 0.999],
             clip_norm: 1.0,
             ema: 0.99,
+            groups: vec![],
         }
     }
 

@@ -3,9 +3,13 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use medsam3_train::adamw::{State, Update};
+use medsam3_train::config::{Decay, Group, OneToMany, ScheduleConfig};
+use medsam3_train::groups;
 use medsam3_train::losses::{Match, box_losses, classification_loss, mask_losses, presence_loss};
 use medsam3_train::matching::match_row;
+use medsam3_train::one_to_many::match_many;
 use medsam3_train::parameters::Slot;
+use medsam3_train::schedule::learning_rate;
 use serde_json::Value;
 
 const TOLERANCE: f32 = 1e-6;
@@ -202,19 +206,165 @@ fn matching_matches_scipy() {
         )
         .expect("matched");
         let found: Vec<[usize; 2]> = matches.iter().map(|m| [m.query, m.object]).collect();
-        let expected: Vec<[usize; 2]> = case["pairs"]
-            .as_array()
-            .expect("pairs")
-            .iter()
-            .map(|p| [0, 1].map(|i| p[i].as_u64().expect("an index") as usize))
-            .collect();
-        assert_eq!(found, expected);
+        assert_eq!(found, pairs(&case["pairs"]));
     }
     assert!(
         match_row(0, &[0.0], &[[0.5; 4]], &[])
             .expect("no objects")
             .is_empty()
     );
+}
+
+#[test]
+fn one_to_many_matching_matches_pytorch() {
+    let mut pairs_compared = 0;
+    for (at, case) in cases("one_to_many").iter().enumerate() {
+        let boxes =
+            |key: &str| -> Vec<[f32; 4]> { numbers(&case[key]).as_chunks::<4>().0.to_vec() };
+        let rule = OneToMany {
+            per_object: case["k"].as_u64().expect("a count") as usize,
+            alpha: case["alpha"].as_f64().expect("a number") as f32,
+            threshold: case["threshold"].as_f64().expect("a number") as f32,
+            ..OneToMany::default()
+        };
+        let logits = numbers(&case["logits"]);
+        let matches = match_many(3, &logits, &boxes("predicted"), &boxes("objects"), &rule);
+        let found: Vec<[usize; 2]> = matches.iter().map(|m| [m.query, m.object]).collect();
+        assert_eq!(found, pairs(&case["pairs"]), "case {at}");
+        let ious: Vec<f32> = matches.iter().map(|m| m.iou).collect();
+        close("IoU", &ious, &numbers(&case["ious"]));
+        assert!(matches.iter().all(|m| m.row == 3));
+        pairs_compared += found.len();
+    }
+    assert!(pairs_compared > 20);
+}
+
+#[test]
+fn the_inverse_square_root_schedule_matches() {
+    for case in cases("schedule") {
+        let count = |key: &str| case[key].as_u64().expect("a count") as usize;
+        let base = case["base"].as_f64().expect("a number") as f32;
+        let config = ScheduleConfig {
+            steps: count("total"),
+            warmup_steps: count("warmup"),
+            timescale: count("timescale"),
+            cooldown_steps: count("cooldown"),
+            ..schedule(base)
+        };
+        let found: Vec<f32> = (0..config.steps)
+            .map(|step| learning_rate(&config, step) / base)
+            .collect();
+        let expected: Vec<f32> = numbers(&case["rates"]).iter().map(|r| r / base).collect();
+        close("rate", &found, &expected);
+    }
+}
+
+#[test]
+fn layer_wise_decay_matches() {
+    for case in cases("layer_decay") {
+        let gamma = case["gamma"].as_f64().expect("a number") as f32;
+        let mut config = schedule(2e-4);
+        config.groups = vec![group("all", "detector.", None, Some(gamma))];
+        let names = case["names"].as_array().expect("names");
+        let mut slots: Vec<Slot> = names
+            .iter()
+            .map(|name| slot(name.as_str().expect("a name")))
+            .collect();
+        let depth = case["depth"].as_u64().expect("a count") as usize;
+        groups::apply(&mut slots, &config, depth).expect("applied");
+        let found: Vec<f32> = slots.iter().map(|slot| slot.rate).collect();
+        close("factor", &found, &numbers(&case["factors"]));
+    }
+}
+
+#[test]
+fn the_first_group_owns_a_parameter_and_an_empty_one_is_an_error() {
+    let mut config = schedule(2e-4);
+    config.groups = vec![
+        group(
+            "trunk",
+            "detector.backbone.vision_backbone.trunk.",
+            Some(0.0),
+            None,
+        ),
+        group("backbone", "detector.backbone.", Some(1e-4), None),
+    ];
+    let mut slots = vec![
+        slot("detector.backbone.vision_backbone.trunk.ln_pre.bias"),
+        slot("detector.backbone.vision_backbone.convs.0.conv_1x1.bias"),
+        slot("detector.transformer.decoder.norm.bias"),
+    ];
+    groups::apply(&mut slots, &config, 4).expect("applied");
+    assert_eq!(slots[0].rate, 0.0);
+    assert!((slots[1].rate - 0.5).abs() < 1e-6 && slots[2].rate == 1.0);
+    config
+        .groups
+        .push(group("typo", "detector.trunk.", None, None));
+    let error = groups::apply(&mut slots, &config, 4).expect_err("no parameter");
+    assert!(error.to_string().contains("typo"), "{error}");
+}
+
+/// A frozen slot keeps its values and has no part in the norm.
+#[test]
+fn frozen_parameters_stay() {
+    let mut slots = vec![slot("a"), slot("b")];
+    slots[0].rate = 0.0;
+    let mut state = State::new(vec![vec![1.0, 2.0], vec![3.0]]);
+    let update = Update {
+        learning_rate: 0.1,
+        weight_decay: 0.5,
+        betas: [0.9, 0.999],
+        clip_norm: 100.0,
+        ema: 0.5,
+    };
+    let norm = state.update(&slots, &[vec![30.0, 40.0], vec![2.0]], &update);
+    assert!((norm - 2.0).abs() < 1e-6);
+    assert_eq!(state.weights[0], [1.0, 2.0]);
+    assert!(state.weights[1][0] < 3.0);
+}
+
+fn schedule(learning_rate: f32) -> ScheduleConfig {
+    ScheduleConfig {
+        steps: 10,
+        learning_rate,
+        warmup_steps: 0,
+        decay: Decay::InverseSqrt,
+        final_share: 0.0,
+        timescale: 1,
+        cooldown_steps: 0,
+        weight_decay: 0.0,
+        betas: [0.9, 0.999],
+        clip_norm: 0.1,
+        ema: 0.9,
+        groups: vec![],
+    }
+}
+
+fn group(name: &str, prefix: &str, rate: Option<f32>, decay: Option<f32>) -> Group {
+    Group {
+        name: name.to_owned(),
+        prefixes: vec![prefix.to_owned()],
+        learning_rate: rate,
+        layer_decay: decay,
+    }
+}
+
+fn slot(name: &str) -> Slot {
+    Slot {
+        name: name.to_owned(),
+        shape: vec![1],
+        decay: true,
+        rate: 1.0,
+    }
+}
+
+fn pairs(value: &Value) -> Vec<[usize; 2]> {
+    value
+        .as_array()
+        .expect("pairs")
+        .iter()
+        .map(|p| [0, 1].map(|i| p[i].as_u64().expect("an index") as usize))
+        .collect()
 }
 
 #[test]
@@ -232,11 +382,13 @@ fn adamw_matches_pytorch() {
             name: "a".into(),
             shape: vec![2, 3],
             decay: true,
+            rate: 1.0,
         },
         Slot {
             name: "b".into(),
             shape: vec![4],
             decay: false,
+            rate: 1.0,
         },
     ];
     let mut state = State::new(pair(&case["start"]));

@@ -41,7 +41,9 @@ pub fn classification_loss(
     for found in matches {
         let at = found.row * queries + found.query;
         let p = 1.0 / (1.0 + (-host[at]).exp());
-        target[at] = (p.powf(ALPHA) * found.iou.powf(1.0 - ALPHA)).max(SMALLEST_TARGET);
+        // A query that serves several objects learns the best of them.
+        let wanted = (p.powf(ALPHA) * found.iou.powf(1.0 - ALPHA)).max(SMALLEST_TARGET);
+        target[at] = wanted.max(target[at]);
         positive[at] = POSITIVE_WEIGHT;
         negative[at] = 0.0;
     }
