@@ -9,7 +9,7 @@ use medsam3_model::burn::module::Module;
 use medsam3_model::burn::tensor::{DType, Device};
 use medsam3_model::parameters::{self, Held, ParameterInfo, Values};
 use medsam3_model::text_encoder_ve::VETextEncoder;
-use medsam3_model::{Sam3, Sam3Config};
+use medsam3_model::{Q8, Sam3, Sam3Config};
 use medsam3_weights::{Manifest, Part, Precision, Reader, Source, TOKENIZER_FILE};
 
 use crate::readback::settle_device;
@@ -114,6 +114,7 @@ impl Folder {
     /// What the matrices became on the device: `f32`, `f16` or `q8`.
     pub(crate) fn held_as(&self) -> Precision {
         match (self.manifest().precision, self.hold) {
+            (Precision::Q8, Hold::Stored { .. }) => Precision::Q8,
             (Precision::F16, Hold::Stored { half: true }) => Precision::F16,
             _ => Precision::F32,
         }
@@ -263,7 +264,15 @@ impl Folder {
         let name = &info.name;
         match self.precision_on_device(info) {
             Precision::F16 => Ok(Values::F16(self.reader.stored_bytes(name)?)),
-            Precision::F32 | Precision::Q8 => Ok(Values::F32(self.reader.tensor(name)?)),
+            Precision::F32 => Ok(Values::F32(self.reader.tensor(name)?)),
+            Precision::Q8 => {
+                let (values, scales) = self.reader.q8(name)?;
+                let &[outputs, inputs] = info.shape.as_slice() else {
+                    return Err(not_in_blocks(name));
+                };
+                let matrix = Q8::new(values, scales, [outputs, inputs]);
+                Ok(Values::Q8(matrix.map_err(|_count| not_in_blocks(name))?))
+            }
         }
     }
 
@@ -274,6 +283,7 @@ impl Folder {
         };
         let stored = self.reader.info(&info.name).map(|stored| stored.dtype);
         match (info.held, stored) {
+            (Held::Matrix, Ok(Precision::Q8)) => Precision::Q8,
             (Held::Matrix, Ok(Precision::F16)) if half => Precision::F16,
             _ => Precision::F32,
         }
@@ -287,6 +297,12 @@ impl Folder {
             // A byte, and an f32 for each 32 of them.
             Precision::Q8 => values + values / 8,
         }
+    }
+}
+
+fn not_in_blocks(name: &str) -> EngineError {
+    EngineError::Config {
+        reason: format!("the tensor {name} is not a matrix in blocks of 32"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Multi-head attention with fused projections (reference: `nn.MultiheadAttention`) around [`medsam3_kernels::attention`].
 
-use crate::layers::{Linear, uniform};
+use crate::layers::{Linear, matrix, uniform};
 use crate::trace::{at, scope};
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
@@ -36,7 +36,7 @@ impl MultiheadAttention {
         let width = x.dims()[2];
         let qkv = linear(
             x,
-            self.in_proj_weight.val(),
+            matrix(&self.in_proj_weight),
             Some(self.in_proj_bias.val()),
             Activation::None,
         );
@@ -64,7 +64,7 @@ impl MultiheadAttention {
         let bias = self.in_proj_bias.val();
         linear_part(
             x,
-            self.in_proj_weight.val(),
+            matrix(&self.in_proj_weight),
             bias,
             third * width..(third + 1) * width,
         )

@@ -7,7 +7,7 @@
 use crate::trace::{at, is_recording};
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use medsam3_kernels::{Activation, add_layer_norm, conv3x3, linear};
 
 /// Uniform in `±1/sqrt(fan_in)`, the initial values that the reference's framework gives.
@@ -59,7 +59,8 @@ impl LayerNorm {
 /// `y = x W + b`.
 #[derive(Module, Debug)]
 pub struct Linear {
-    /// `[in, out]` in f32; or `[out, in]` in int8 blocks, where a loader put a [`medsam3_kernels::Q8`] tensor.
+    /// `[in, out]` in f32, or in f16 to save memory; or `[out, in]` in int8 blocks, where a loader put a
+    /// [`medsam3_kernels::Q8`] tensor.
     pub weight: Param<Tensor<2>>,
     /// `[out]`
     pub bias: Option<Param<Tensor<1>>>,
@@ -95,7 +96,18 @@ impl Linear {
 
     fn product<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::val);
-        linear(x, self.weight.val(), bias, activation)
+        linear(x, matrix(&self.weight), bias, activation)
+    }
+}
+
+/// The matrix of a linear layer as a product takes it: one held in f16 is widened for the moment, because products are
+/// f32 throughout.
+pub(crate) fn matrix(weight: &Param<Tensor<2>>) -> Tensor<2> {
+    let weight = weight.val();
+    if weight.dtype() == DType::F16 {
+        weight.cast(DType::F32)
+    } else {
+        weight
     }
 }
 

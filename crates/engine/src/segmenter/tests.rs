@@ -37,12 +37,21 @@ fn tiny() -> Sam3Config {
 }
 
 fn write_model(folder: &std::path::Path, config: &Sam3Config, leave_out: &str) {
+    write_model_as(folder, config, leave_out, Precision::F32);
+}
+
+fn write_model_as(
+    folder: &std::path::Path,
+    config: &Sam3Config,
+    leave_out: &str,
+    precision: Precision,
+) {
     let device = Device::flex();
     device.seed(7);
     let description = ModelDescription {
         name: "random".to_owned(),
         config: serde_json::to_value(config).unwrap(),
-        precision: Precision::F32,
+        precision,
         licence: "CC0-1.0".to_owned(),
         provenance: Provenance::default(),
         mask_rule: MaskRule::Union,
@@ -67,8 +76,12 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(&tiny(), Precision::F32)
+    }
+
+    fn with(config: &Sam3Config, precision: Precision) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_model(&folder.path().join("model"), &tiny(), "");
+        write_model_as(&folder.path().join("model"), config, "", precision);
         Self {
             folder,
             heard: Rc::default(),
@@ -444,4 +457,49 @@ fn a_large_text_encoder_is_dropped_when_all_prompts_of_a_request_are_read() {
     let (dropped, without) = answers(1000);
     assert!(kept && !dropped);
     assert_eq!(with, without);
+}
+
+/// The tiny model with widths that blocks of 32 divide.
+fn tiny_in_blocks() -> Sam3Config {
+    let mut config = tiny();
+    config.vit.width = 64;
+    config.vit.mlp_hidden = 128;
+    config.text.width = 32;
+    config.text.mlp_hidden = 64;
+    config.transformer.width = 32;
+    config.transformer.feed_forward = 64;
+    config
+}
+
+/// Held as stored, in int8 blocks or f16, a model answers as it does with the same values widened to f32.
+#[test]
+fn weights_held_as_they_are_stored_give_the_same_answer() {
+    for precision in [Precision::Q8, Precision::F16] {
+        let fixture = Fixture::with(&tiny_in_blocks(), precision);
+        let answer = |hold| {
+            let options = LoadOptions {
+                hold,
+                ..LoadOptions::default()
+            };
+            let mut segmenter = fixture.load_with(options).unwrap();
+            block_on(segmenter.open(&picture(90, 60))).unwrap();
+            let answer = block_on(segmenter.prompt("polyp", ALL)).unwrap();
+            (segmenter.held_as(), answer.presence, answer.best_score)
+        };
+        let (widened, presence, score) = answer(Hold::Single);
+        assert_eq!(widened, Precision::F32);
+        let (held, held_presence, held_score) = answer(Hold::Stored { half: true });
+        assert_eq!(held, precision);
+        assert!(
+            (presence - held_presence).abs() < 1e-4,
+            "{presence} {held_presence}"
+        );
+        assert!((score - held_score).abs() < 1e-4, "{score} {held_score}");
+        let (without_half, ..) = answer(Hold::Stored { half: false });
+        let expected = match precision {
+            Precision::F16 => Precision::F32,
+            other => other,
+        };
+        assert_eq!(without_half, expected, "f16 needs a device that has it");
+    }
 }

@@ -3,6 +3,7 @@
 use super::{Held, ParameterInfo, Place};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use medsam3_kernels::Q8;
 
 /// A tensor of the checkpoint as its source hands it over, row-major, in the layout of the checkpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +12,8 @@ pub enum Values {
     F32(Vec<f32>),
     /// Little-endian half precision, which the device must know; for matrices only.
     F16(Vec<u8>),
+    /// Int8 in blocks; for matrices only.
+    Q8(Q8),
 }
 
 impl Values {
@@ -18,6 +21,7 @@ impl Values {
         match self {
             Self::F32(values) => values.len(),
             Self::F16(bytes) => bytes.len() / 2,
+            Self::Q8(matrix) => matrix.values.len(),
         }
     }
 }
@@ -69,6 +73,9 @@ impl<E: std::error::Error + 'static> Loader<'_, E> {
                 let right_kind = match &values {
                     Values::F32(_) => true,
                     Values::F16(_) => info.held == Held::Matrix,
+                    Values::Q8(matrix) => {
+                        info.held == Held::Matrix && matrix.shape[..] == info.shape
+                    }
                 };
                 let found = if right_kind { values.count() } else { 0 };
                 if found == expected {
@@ -106,6 +113,12 @@ impl<E: std::error::Error + 'static> ModuleMapper for Loader<'_, E> {
                 drop(bytes);
                 let halves = layout.to_model(halves).into_flattened();
                 TensorData::from_bytes_vec(halves, shape, DType::F16)
+            }
+            Values::Q8(matrix) => {
+                // A matrix has two axes and so has this parameter, which the compiler cannot know.
+                let tensor =
+                    Tensor::<D>::from_dispatch(matrix.into_tensor(&device).into_dispatch());
+                return param.transform_for_load(tensor, id);
             }
         };
         param.transform_for_load(place_float(data, &device), id)
