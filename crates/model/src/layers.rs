@@ -8,7 +8,7 @@ use crate::trace::{at, is_recording};
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
-use medsam3_kernels::{Activation, add_layer_norm, conv3x3, linear};
+use medsam3_kernels::{Activation, add_layer_norm, conv3x3, cpu, linear};
 
 /// Uniform in `±1/sqrt(fan_in)`, the initial values that the reference's framework gives.
 pub(crate) fn uniform<const D: usize>(
@@ -232,6 +232,28 @@ impl GroupNorm {
 
     /// `[b, h, w, c] -> [b, h, w, c]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.on_cpu(x, false).unwrap_or_else(|x| self.plain(x))
+    }
+
+    /// The norm with ReLU behind it. While recording, what stands between them is recorded as `name`.
+    pub fn rectified(&self, name: &str, x: Tensor<4>) -> Tensor<4> {
+        if is_recording() {
+            return Activation::Relu.apply(at(name, self.forward(x)));
+        }
+        self.on_cpu(x, true)
+            .unwrap_or_else(|x| Activation::Relu.apply(self.plain(x)))
+    }
+
+    #[allow(
+        clippy::result_large_err,
+        reason = "the error is the tensor that came in"
+    )]
+    fn on_cpu(&self, x: Tensor<4>, relu: bool) -> Result<Tensor<4>, Tensor<4>> {
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        cpu::group_norm(x, self.groups, &gamma, &beta, 1e-5, relu)
+    }
+
+    fn plain(&self, x: Tensor<4>) -> Tensor<4> {
         let [b, h, w, c] = x.dims();
         let x = x.reshape([b, h * w, self.groups, c / self.groups]);
         let mean = x.clone().mean_dim(3).mean_dim(1);
@@ -243,10 +265,14 @@ impl GroupNorm {
     }
 }
 
-/// Nearest-neighbour upsampling by exactly two, `[b, h, w, c] -> [b, 2h, 2w, c]`.
-pub fn upsample2(x: Tensor<4>) -> Tensor<4> {
-    let [b, h, w, c] = x.dims();
-    x.reshape([b, h, 1, w, 1, c])
-        .expand([b, h, 2, w, 2, c])
-        .reshape([b, 2 * h, 2 * w, c])
+/// Nearest-neighbour upsampling by exactly two, `[b, h, w, c] -> [b, 2h, 2w, c]`, plus a map of that size.
+pub fn upsample2_add(coarse: &Tensor<4>, fine: &Tensor<4>) -> Tensor<4> {
+    let [b, h, w, c] = coarse.dims();
+    cpu::upsample2_add(coarse, fine).unwrap_or_else(|| {
+        let cells = coarse.clone().reshape([b, h, 1, w, 1, c]);
+        cells
+            .expand([b, h, 2, w, 2, c])
+            .reshape([b, 2 * h, 2 * w, c])
+            + fine.clone()
+    })
 }

@@ -4,11 +4,10 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, layer_norm, upsample2};
+use crate::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, layer_norm, upsample2_add};
 use crate::model_misc::Mlp;
 use crate::trace::{at, scope};
 use burn::module::Module;
-use burn::tensor::activation::relu;
 use burn::tensor::{Bool, Device, Tensor};
 
 /// Groups of the pixel decoder's norms.
@@ -31,9 +30,9 @@ impl PixelDecoder {
             .zip(finer)
             .enumerate()
             .fold(coarse, |x, (i, ((conv, norm), finer))| {
-                let x = upsample2(x) + finer.clone();
+                let x = upsample2_add(&x, finer);
                 let x = at(&format!("conv_layers.{i}"), conv.forward(x));
-                relu(at(&format!("norms.{i}"), norm.forward(x)))
+                norm.rectified(&format!("norms.{i}"), x)
             })
     }
 }
