@@ -19,6 +19,7 @@ pub mod attention;
 pub mod config;
 pub mod decoder;
 pub mod encoder;
+pub mod flops;
 pub mod geometry_encoders;
 pub mod layers;
 pub mod maskformer_segmentation;
