@@ -1,4 +1,4 @@
-//! What the process holds in memory, as Linux tells it.
+//! What the process holds in memory and has had of the processor, as Linux tells it.
 
 /// The high-water mark of resident memory in bytes.
 pub fn peak_bytes() -> Option<u64> {
@@ -15,4 +15,13 @@ fn status(field: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// Seconds that all threads of the process have had a processor, in steps of 1/100 s.
+pub fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the program's name in brackets: user and system time are the 12th and 13th fields, in hundredths.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<f64>().ok();
+    Some((next()? + next()?) / 100.0)
 }

@@ -1,6 +1,8 @@
 //! `medsam3 bench`: how long each stage of a model takes on a device, and what loading it costs in host memory. The
 //! native half of `cargo xtask bench`, which sets it against other programs.
 
+mod synthetic;
+
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -9,10 +11,12 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use medsam3_engine::{Control, LoadOptions, Progress, PromptOptions, Segmenter, Stage};
 use medsam3_imaging::Rgb8;
+use medsam3_model::Sam3Config;
 use medsam3_weights::DirectorySource;
 use serde::Serialize;
 
 use crate::device::{self, DeviceChoice};
+use crate::failure::UsageError;
 use crate::{memory, model_folder};
 
 /// Times the stages of a model.
@@ -39,6 +43,10 @@ pub struct Arguments {
     /// What to find
     #[arg(long, value_name = "P", default_value = "lungs")]
     prompt: String,
+    /// Times a preset (sam3, tiny-parity, default) on made weights instead of a model folder: one JSON line per image,
+    /// with two prompts each
+    #[arg(long, value_name = "PRESET", conflicts_with_all = ["model", "image", "prompt"])]
+    synthetic: Option<String>,
     /// Rounds behind the first
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -85,6 +93,9 @@ struct Report {
 
 /// Loads, runs the rounds, prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(preset) = &arguments.synthetic {
+        return run_synthetic(preset, arguments);
+    }
     let folder = model_folder::find(arguments.model.as_deref())?;
     let chosen = device::open(arguments.device)?;
     let clock = Clock::default();
@@ -148,6 +159,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         report.print();
     }
     Ok(())
+}
+
+fn run_synthetic(preset: &str, arguments: &Arguments) -> Result<()> {
+    let config = Sam3Config::preset(preset).ok_or_else(|| {
+        UsageError(format!(
+            "{preset} is none of the presets sam3, tiny-parity, default"
+        ))
+    })?;
+    let config = match arguments.size {
+        Some(side) => config.with_image_side(side)?,
+        None => config,
+    };
+    let chosen = device::open(arguments.device)?;
+    synthetic::run(&config, &chosen.device, arguments.rounds)
 }
 
 /// When each step of the work was reached.
