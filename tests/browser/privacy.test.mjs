@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { idOf, modelInShards, press, waitForState } from './models.mjs';
 import { DIST, copyOfDist, engineWorker, fixture, launch, openFile, openPage, segment } from './support.mjs';
 
 let browser;
@@ -62,6 +63,36 @@ test('the worker cannot reach any host, not even its own', async (t) => {
   assert.equal(await page.evaluate(reach, address), 'sent');
   assert.equal(await page.evaluate(reach, evil()), 'blocked');
   assert.deepEqual(hits, []);
+});
+
+test('the worker that stores models reaches its own host, no other, and is told of no picture', async (t) => {
+  const folder = await modelInShards(t);
+  const { page, address, requests, served } = await openPage(t, browser, { query: '?backend=cpu', models: [folder] });
+  await openFile(page, fixture('phantom.dcm'));
+  await segment(page, 'lungs');
+  assert.equal(page.workers().length, 1, 'it is not there before it is needed');
+  const told = await page.evaluateHandle(() => {
+    const messages = [];
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (message, ...rest) {
+      messages.push(message.message);
+      return post.call(this, message, ...rest);
+    };
+    return messages;
+  });
+  const id = await idOf(folder);
+  await press(page, id, 'Download');
+  await waitForState(page, id, 'complete');
+  const [, store] = page.workers();
+  assert.ok(store.url().endsWith('/app/store.js'));
+  assert.equal(await store.evaluate(reach, address), 'sent');
+  assert.equal(await store.evaluate(reach, evil()), 'blocked');
+  assert.equal(await engineWorker(page).evaluate(reach, address), 'blocked');
+  assert.deepEqual(await told.jsonValue(), [{ kind: 'download', page: address + '?backend=cpu', folder: 'sharded' }]);
+  assert.deepEqual(hits, []);
+  // Control: the worker exists because it was asked for, and the host saw the model's files and nothing of the picture.
+  assert.ok(served.some((line) => line.startsWith('GET /models/sharded/part-')));
+  assert.ok(requests.every((url) => url.startsWith(address) || url.startsWith(evil())));
 });
 
 test('control: without its header the worker would reach its host', async (t) => {

@@ -32,10 +32,23 @@ export async function writeFile(folder: FileSystemDirectoryHandle, name: string,
   }
 }
 
-/** Opens a file for reading and writing in place; made where it is missing. */
+/** A tab that was closed a moment ago still holds its files for a moment. */
+const TRIES = 10;
+const WAIT_MS = 150;
+
+/** Opens a file for reading and writing in place; made where it is missing. Throws `STORE-BUSY` while another tab has it open. */
 export async function openForWriting(folder: FileSystemDirectoryHandle, name: string): Promise<FileSystemSyncAccessHandle> {
   const file = await folder.getFileHandle(name, { create: true });
-  return file.createSyncAccessHandle();
+  for (let tried = 1; ; tried++) {
+    try {
+      return await file.createSyncAccessHandle();
+    } catch (error) {
+      const isTaken = error instanceof DOMException && error.name === 'NoModificationAllowedError';
+      if (!isTaken) throw error;
+      if (tried === TRIES) throw faults.busy();
+      await new Promise((done) => setTimeout(done, WAIT_MS));
+    }
+  }
 }
 
 /** Writes all of `bytes`; a full disk shows as an error or as fewer bytes written. */

@@ -7,12 +7,20 @@ export const WRITER = 'medsam3-models-writer';
 /** Shared by those who use a model. */
 export const userOf = (model: string): string => `medsam3-model-${model}`;
 
-/** Runs `work` while nobody else holds the lock; throws `refusal` at once where somebody does. */
+/** A tab that was closed a moment ago still holds its locks for a moment. */
+const PATIENCE_MS = 1500;
+
+/** Runs `work` while nobody else holds the lock; throws `refusal` soon where somebody does. */
 export async function alone<T>(name: string, refusal: () => Failed, work: () => Promise<T>): Promise<T> {
-  return navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
-    if (!lock) throw refusal();
-    return work();
-  }) as Promise<T>;
+  let isMine = false;
+  try {
+    return (await navigator.locks.request(name, { signal: AbortSignal.timeout(PATIENCE_MS) }, () => {
+      isMine = true;
+      return work();
+    })) as T;
+  } catch (error) {
+    throw isMine ? error : refusal();
+  }
 }
 
 /** Takes a share of the lock until the function that it resolves to is called. */
