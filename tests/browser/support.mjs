@@ -45,6 +45,14 @@ export function launch({ webgpu = false } = {}) {
   });
 }
 
+/** A browser with WebGPU whose storage is a folder on disk: what is kept in memory may be a gigabyte at most. */
+export function launchOnDisk(folder) {
+  return chromium.launchPersistentContext(folder, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [...QUIET, '--enable-unsafe-webgpu'],
+  });
+}
+
 /** Runs in the page before its own scripts: keeps what the worker answers to each prompt. */
 export function listen() {
   self.answers = [];
