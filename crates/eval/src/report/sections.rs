@@ -260,7 +260,8 @@ pub(super) fn definitions<'a>(about: &About, evaluation: &Evaluation) -> Section
          without the prompt counts 1 if nothing was shown and 0 otherwise."
             .to_owned(),
         format!(
-            "In brackets: 95 % interval, percentile bootstrap over subjects with {} resamples, seed {}; none where only one subject is there.",
+            "In brackets: 95 % interval, percentile bootstrap over subjects with {} resamples, seed {}; none where only one subject is there, and one of no width where \
+             all subjects agree. The interval of a mean over rows takes rows of one subject as they are.",
             evaluation.bootstrap.replicates, evaluation.bootstrap.seed
         ),
         "Research and teaching only. Not a medical device.".to_owned(),

@@ -97,7 +97,7 @@ pub fn about(
     };
     let command: Vec<String> = std::env::args().skip(1).collect();
     About {
-        model: manifest.name.clone(),
+        model: dated(&manifest.name, &manifest.provenance.date),
         split: arguments.split.name().to_owned(),
         rule: RuleChoice::sentence(arguments.rule, arguments.threshold),
         device,
@@ -110,6 +110,15 @@ pub fn about(
             .filter(|set| used.contains(set.name.as_str()))
             .map(facts)
             .collect(),
+    }
+}
+
+/// A name with the day of its making, where that is known.
+fn dated(name: &str, date: &str) -> String {
+    if date.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name} of {date}")
     }
 }
 
