@@ -172,6 +172,17 @@ fn doubled_maps() {
 }
 
 #[test]
+fn sums_along_both_axes_behind_a_row_of_zeros() {
+    let (x, y) = (random([2, 5, 4, 3]), random([2, 5, 4, 3]));
+    let [x, y] = [x, y].map(|along| along.permute([0, 3, 1, 2]));
+    let sums =
+        (y.clone().unsqueeze_dim::<5>(4) + x.clone().unsqueeze_dim::<5>(3)).reshape([2, 3, 5, 16]);
+    let plain = Tensor::cat(vec![Tensor::zeros([2, 3, 1, 16], &Device::flex()), sums], 2);
+    let ours = cpu::axial_sums(&x, &y).expect("plain");
+    assert_eq!(difference(ours, plain), 0.0);
+}
+
+#[test]
 fn tensors_that_are_differentiated_are_left_alone() {
     let x = Tensor::<2>::ones([2, 2], &Device::flex().autodiff());
     assert!(cpu::gelu(x.clone()).is_err());

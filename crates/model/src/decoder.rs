@@ -16,7 +16,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
-use medsam3_kernels::Activation;
+use medsam3_kernels::{Activation, cpu};
 
 /// What a decoder layer gives.
 #[derive(Debug, Clone)]
@@ -303,6 +303,9 @@ impl TransformerDecoder {
         let bias_x = along(x_edges, &self.boxRPB_embed_x, "boxRPB_embed_x");
         let bias_y = along(y_edges, &self.boxRPB_embed_y, "boxRPB_embed_y");
         let [_, heads, _, _] = bias_x.dims();
+        if let Some(bias) = cpu::axial_sums(&bias_x, &bias_y) {
+            return bias;
+        }
         let bias = (bias_y.unsqueeze_dim::<5>(4) + bias_x.unsqueeze_dim::<5>(3)).reshape([
             b,
             heads,

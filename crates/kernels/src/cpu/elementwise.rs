@@ -51,6 +51,39 @@ pub fn upsample2_add(coarse: &Tensor<4>, fine: &Tensor<4>) -> Option<Tensor<4>> 
     Some(tensor(out, [b, 2 * h, 2 * w, c], &device))
 }
 
+/// A row of zeros, then for each of `n` rows of `along_x` and `along_y` `[b, heads, n, grid]` their sums over a square,
+/// row by row of it: `[b, heads, 1 + n, grid * grid]`.
+pub fn axial_sums(along_x: &Tensor<4>, along_y: &Tensor<4>) -> Option<Tensor<4>> {
+    let [b, heads, n, grid] = along_x.dims();
+    if along_y.dims() != along_x.dims() || b * heads * grid == 0 {
+        return None;
+    }
+    let (x, y) = (View::of(along_x)?, View::of(along_y)?);
+    let line = |view: &View<4>, index: [usize; 3]| -> Vec<f32> {
+        let start: usize = index.iter().zip(view.steps).map(|(i, step)| i * step).sum();
+        let values = view.values()[start..].iter().step_by(view.steps[3].max(1));
+        values.take(grid).copied().collect()
+    };
+    let mut out = vec![0.0; b * heads * (1 + n) * grid * grid];
+    for_chunks(&mut out, grid * grid, |i, square| {
+        let (head, row) = (i / (1 + n), i % (1 + n));
+        if row > 0 {
+            let index = [head / heads, head % heads, row - 1];
+            let (x, y) = (line(&x, index), line(&y, index));
+            for (out, y) in square.chunks_mut(grid).zip(y) {
+                for (out, x) in out.iter_mut().zip(&x) {
+                    *out = y + x;
+                }
+            }
+        }
+    });
+    Some(tensor(
+        out,
+        [b, heads, 1 + n, grid * grid],
+        &along_x.device(),
+    ))
+}
+
 #[macerator::with_simd]
 pub(super) fn gelu_all<S: Simd>(values: &mut [f32]) {
     for value in values {

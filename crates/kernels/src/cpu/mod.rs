@@ -25,7 +25,7 @@ mod view;
 
 pub use attention::attention;
 pub use conv::{conv3x3, conv3x3_cells};
-pub use elementwise::{gelu, relu, upsample2_add};
+pub use elementwise::{axial_sums, gelu, relu, upsample2_add};
 pub use linear::linear;
 pub use norm::group_norm;
 pub use rope::rope_qkv;
