@@ -7,6 +7,7 @@ import { Models } from './models';
 import { Session } from './session';
 import { Store } from './store/client';
 import { showError, showNotice } from './ui/alerts';
+import { offerBudget, showCache } from './ui/cache';
 import { byId, element } from './ui/dom';
 import { setBackend, showStage } from './ui/status';
 import { CornerstoneViewer } from './viewer/cornerstone';
@@ -21,6 +22,7 @@ view.prepend(picture);
 const choice = new URLSearchParams(location.search).get('backend') === 'cpu' ? 'cpu' : 'auto';
 const session = new Session(choice, {
   onProgress: ({ stage, fraction }) => showStage(stage, fraction),
+  onCache: showCache,
   onDownload: (fraction) => showStage('download', fraction),
   onBackend: (backend, whyCpu) => {
     setBackend(backend);
@@ -81,6 +83,11 @@ const zoom = (factor: number) => () => app.hasPicture && viewer.zoom(factor, vie
 byId('zoom-in').addEventListener('click', zoom(1.25));
 byId('zoom-out').addEventListener('click', zoom(0.8));
 byId('reset').addEventListener('click', () => app.resetView());
+
+offerBudget(
+  (budget) => void session.setEmbeddingMemory(budget).catch((error: unknown) => showError(failureOf(error))),
+  () => void session.askCache(),
+);
 
 function offerSamples(samples: Sample[]): void {
   const list = byId<HTMLSelectElement>('samples');

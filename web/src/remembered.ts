@@ -1,7 +1,9 @@
-// What is kept from one visit to the next: the model in use and the image side that was chosen. Nothing of any picture.
+// What is kept from one visit to the next: the model in use, the image side and the memory for embeddings that were
+// chosen. Nothing of any picture.
 
 const MODEL = 'medsam3.model';
 const SIDE = 'medsam3.image-side';
+const EMBEDDINGS = 'medsam3.embedding-mib';
 
 export class Remembered {
   /** Id of the stored model in use; `null` for the built-in one. */
@@ -21,6 +23,17 @@ export class Remembered {
 
   set side(side: number | null) {
     write(SIDE, side === null ? null : String(side));
+  }
+
+  /** MiB that embeddings of slices seen may take; `null` where the engine chooses. */
+  get embeddings(): number | null {
+    const kept = read(EMBEDDINGS);
+    const mib = Number(kept);
+    return kept !== null && Number.isInteger(mib) && mib >= 0 ? mib : null;
+  }
+
+  set embeddings(mib: number | null) {
+    write(EMBEDDINGS, mib === null ? null : String(mib));
   }
 }
 

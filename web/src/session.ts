@@ -3,12 +3,15 @@
 import { fetchModel, fetchModule, type ModelFile } from './assets';
 import { Engine, type Answer, type Job, type Message } from './engine';
 import { Failed } from './failure';
-import type { Backend, BackendChoice, Failure, ModelInfo, PictureInfo, Response } from './protocol';
+import type { Backend, BackendChoice, CacheInfo, Failure, ModelInfo, PictureInfo, Response } from './protocol';
+import { Remembered } from './remembered';
 import type { FramePixels } from './viewer/port';
 
 export interface SessionEvents {
   onProgress(message: Extract<Response, { kind: 'progress' }>): void;
   onDownload(fraction: number): void;
+  /** What embeddings are kept has changed, or may have. */
+  onCache(cache: CacheInfo): void;
   onBackend(backend: Backend, whyCpu: Failure | null): void;
   /** The engine crashed and is being started again. */
   onCrash(failure: Failure): void;
@@ -25,6 +28,7 @@ export interface ModelChoice {
 }
 
 export class Session {
+  readonly #remembered = new Remembered();
   #engine: Engine | undefined;
   #module: WebAssembly.Module | undefined;
   #builtIn: Promise<ModelFile[]> | undefined;
@@ -52,7 +56,22 @@ export class Session {
   async loadModel(): Promise<ModelInfo> {
     const { stored, imageSide } = this.#model;
     const job = stored === null ? await this.#loadBuiltIn(imageSide) : this.#send({ kind: 'open-stored', model: stored, imageSide });
-    return expect((await job.done).message, 'model-loaded').model;
+    const { model } = expect((await job.done).message, 'model-loaded');
+    await this.setEmbeddingMemory(this.#remembered.embeddings);
+    return model;
+  }
+
+  /** Sets what embeddings may take, in MiB, for this and later visits; `null` leaves it to the engine. */
+  async setEmbeddingMemory(budgetMib: number | null): Promise<void> {
+    this.#remembered.embeddings = budgetMib;
+    const { message } = await this.#send({ kind: 'cache', budgetMib }).done;
+    this.events.onCache(expect(message, 'cache').cache);
+  }
+
+  /** Tells what embeddings are kept, if the engine can say. */
+  async askCache(): Promise<void> {
+    const answer = await this.#send({ kind: 'cache', budgetMib: null }).done.catch(() => undefined);
+    if (answer) this.events.onCache(expect(answer.message, 'cache').cache);
   }
 
   /** Puts another model in place of the present one, in a new worker: memory that a model took is not given back. */
@@ -80,6 +99,8 @@ export class Session {
 
   /** Segments; `onPrompt` is told of each prompt's answer as it comes. */
   segment(request: Omit<Extract<Message, { kind: 'segment' }>, 'kind'>, onPrompt: (answer: Answer) => void): Job {
+    // Asked now, with what was encoded ahead; asked afterwards it would end the next look ahead before it begins.
+    void this.askCache();
     return this.#send({ kind: 'segment', ...request }, [], onPrompt);
   }
 
