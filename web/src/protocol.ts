@@ -3,7 +3,11 @@
 /**
  * From the page to the worker. Every request has an id of the page's choosing.
  */
-export type Request = { "kind": "start", id: number, backend: BackendChoice, } | { "kind": "load-model", id: number, files: Array<string>, 
+export type Request = { "kind": "start", id: number, backend: BackendChoice, 
+/**
+ * What `started` gave on an earlier visit: which variants of the kernels win on this adapter.
+ */
+kernels: string | null, } | { "kind": "load-model", id: number, files: Array<string>, 
 /**
  * Side in pixels of the square that the model sees; the model's own when absent.
  */
@@ -32,7 +36,11 @@ bytes: [number, number] | null,
 /**
  * The part of the model that is being placed, by its name in the checkpoint.
  */
-part: string | null, } | { "kind": "started", id: number, backend: Backend, whyCpu: Failure | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "opened", id: number, picture: PictureInfo, } | { "kind": "frame", id: number, frame: number, minimum: number, maximum: number, } | { "kind": "prompt", id: number, result: PromptAnswer, } | { "kind": "segmented", id: number, seconds: Seconds, } | { "kind": "cache", id: number, cache: CacheInfo, } | { "kind": "cancelled", id: number, } | { "kind": "error", id: number, error: Failure, };
+part: string | null, } | { "kind": "started", id: number, backend: Backend, whyCpu: Failure | null, 
+/**
+ * To be kept for the next visit.
+ */
+kernels: string | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "opened", id: number, picture: PictureInfo, } | { "kind": "frame", id: number, frame: number, minimum: number, maximum: number, } | { "kind": "prompt", id: number, result: PromptAnswer, } | { "kind": "segmented", id: number, seconds: Seconds, } | { "kind": "cache", id: number, cache: CacheInfo, } | { "kind": "cancelled", id: number, } | { "kind": "error", id: number, error: Failure, };
 
 /**
  * What the page wants to compute on.

@@ -127,8 +127,9 @@ export class Session {
 
   async #launch(): Promise<void> {
     this.#engine = new Engine((failure) => void this.#crashed(failure));
-    const job = this.#send({ kind: 'start', backend: this.choice }, [], undefined, this.#module);
-    const { backend, whyCpu } = expect((await job.done).message, 'started');
+    const job = this.#send({ kind: 'start', backend: this.choice, kernels: kept() }, [], undefined, this.#module);
+    const { backend, whyCpu, kernels } = expect((await job.done).message, 'started');
+    keep(kernels);
     this.events.onBackend(backend, whyCpu);
   }
 
@@ -149,6 +150,25 @@ export class Session {
       else onPart?.(answer);
     };
     return this.#engine.send(message, buffers, part, module);
+  }
+}
+
+const KERNELS = 'medsam3.kernels';
+
+/** What an earlier visit measured of the kernels on this graphics processor. Where storage is denied, it is measured anew. */
+function kept(): string | null {
+  try {
+    return localStorage.getItem(KERNELS);
+  } catch {
+    return null;
+  }
+}
+
+function keep(kernels: string | null): void {
+  try {
+    if (kernels) localStorage.setItem(KERNELS, kernels);
+  } catch {
+    // The next visit measures again.
   }
 }
 

@@ -1,6 +1,7 @@
 //! Which device runs the model. A GPU that is the processor in disguise (a software adapter) is many times slower than
 //! the CPU back end, so `auto` takes only a real one.
 
+use crate::kernels;
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use medsam3_engine::Hold;
@@ -66,6 +67,7 @@ pub fn open(choice: DeviceChoice) -> Result<Chosen> {
 }
 
 fn gpu(device: Device, name: String) -> Chosen {
+    kernels::choose(&device);
     Chosen {
         hold: Hold::stored_on(&device),
         device,

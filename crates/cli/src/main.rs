@@ -5,6 +5,7 @@ mod commands;
 mod device;
 mod failure;
 mod interrupt;
+mod kernels;
 mod memory;
 mod model_folder;
 mod parity;

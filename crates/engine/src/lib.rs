@@ -37,6 +37,7 @@ pub use error::EngineError;
 pub use load::{Hold, LoadOptions};
 pub use medsam3_imaging as imaging;
 pub use medsam3_model as model;
+pub use medsam3_model::kernels::choice as kernels;
 pub use medsam3_weights as weights;
 pub use prompt_features::encode_prompts;
 pub use prompts::split_prompts;

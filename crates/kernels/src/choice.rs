@@ -3,22 +3,27 @@
 //! Never decided by an adapter's name. A [`Measurement`] is plain JSON: natively a file in the user's cache, in a browser
 //! something that the page stores and hands back. Until one is set, every adapter gets what is safe everywhere.
 
+use crate::attention::{Variant, attention, candidates, choose};
 use crate::product::{Activation, Tiling, linear_as};
+use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Distribution, Tensor};
+use core::ops::Range;
 use serde::{Deserialize, Serialize};
 use std::sync::RwLock;
 use web_time::Instant;
 
 /// Changes when the kernels do: an older measurement is then made anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A run shorter than this measures submission, not the kernel.
 const SECONDS_TO_MEASURE: f64 = 0.02;
 /// Most repetitions of a product in one run.
 const MOST_REPEATS: u32 = 64;
 /// Sides of the square products: the second is for adapters that finish the first before it can be timed.
-const SIDES: [usize; 2] = [256, 1024];
+const SIDES: [usize; 2] = [128, 1024];
 /// An adapter slower than this on the small product is not given the large one.
-const SECONDS_FOR_LARGE: f64 = 0.002;
+const SECONDS_FOR_LARGE: f64 = 0.0005;
+/// Tokens, heads and channels of a head of the attention: a third of the full model's window, at its head size.
+const ATTENTION: [usize; 3] = [192, 2, 64];
 /// A variant this many times slower than the best one so far is out.
 const HOPELESS: f64 = 4.0;
 
@@ -29,6 +34,8 @@ pub struct Choice {
     pub product: Tiling,
     /// 3x3 convolutions, which Burn's own product cannot do.
     pub convolution: Tiling,
+    /// Attention; one for all devices of the process.
+    pub attention: Variant,
 }
 
 impl Default for Choice {
@@ -36,6 +43,7 @@ impl Default for Choice {
         Self {
             product: Tiling::Register4x4,
             convolution: Tiling::Register4x4,
+            attention: candidates()[0],
         }
     }
 }
@@ -57,6 +65,7 @@ impl Choice {
 
     /// Uses this on `device` from now on.
     pub fn set(self, device: &Device) {
+        choose(self.attention);
         if let Ok(mut choices) = CHOICES.write() {
             choices.retain(|(known, _)| known != device);
             choices.push((device.clone(), self));
@@ -84,8 +93,10 @@ pub struct Measurement {
     pub adapter: String,
     /// The winners.
     pub choice: Choice,
-    /// All timings.
+    /// Timings of the products.
     pub timings: Vec<Timing>,
+    /// Seconds of one attention for each variant.
+    pub attention: Vec<(Variant, f64)>,
 }
 
 impl Measurement {
@@ -100,6 +111,22 @@ impl Measurement {
         // Plain numbers and names: nothing that could fail.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+/// Uses what was measured on an earlier visit (`stored`, from [`Measurement::to_json`]), or measures. `None` for devices
+/// whose operations have no variants, such as the CPU.
+pub async fn tune(device: &Device, stored: Option<&str>) -> Option<Measurement> {
+    if !matches!(device.as_dispatch(), DispatchDevice::Cube(_)) {
+        return None;
+    }
+    let known = stored.and_then(|json| Measurement::from_json(json, device));
+    Some(match known {
+        Some(known) => {
+            known.choice.set(device);
+            known
+        }
+        None => measure(device).await,
+    })
 }
 
 /// How the device identifies itself. Empty for the CPU, whose operations have no variants.
@@ -120,7 +147,7 @@ pub async fn measure(device: &Device) -> Measurement {
         let mut best = f64::INFINITY;
         let mut round = Vec::new();
         for &tiling in &candidates {
-            if let Some(seconds) = seconds(tiling, side, best, device).await {
+            if let Some(seconds) = product_seconds(tiling, side, best, device).await {
                 best = best.min(seconds);
                 round.push(Timing {
                     tiling,
@@ -139,7 +166,14 @@ pub async fn measure(device: &Device) -> Measurement {
             break;
         }
     }
-    let choice = winners(&timings);
+    let attention = attention_timings(device).await;
+    let choice = Choice {
+        attention: attention
+            .iter()
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map_or(Choice::default().attention, |(variant, _)| *variant),
+        ..winners(&timings)
+    };
     choice.set(device);
     // Large buffers of the measurement are of no use to the model.
     device.memory_cleanup();
@@ -148,7 +182,30 @@ pub async fn measure(device: &Device) -> Measurement {
         adapter: adapter(device),
         choice,
         timings,
+        attention,
     }
+}
+
+/// Seconds of each variant of attention that works.
+async fn attention_timings(device: &Device) -> Vec<(Variant, f64)> {
+    let [tokens, heads, channels] = ATTENTION;
+    let random = || {
+        let shape = [1, tokens, heads * channels];
+        Tensor::<3>::random(shape, Distribution::Uniform(0.5, 1.5), device)
+    };
+    let (q, k, v) = (random(), random(), random());
+    let mut timings = Vec::new();
+    let mut best = f64::INFINITY;
+    for variant in candidates() {
+        choose(variant);
+        let run = || attention(q.clone(), k.clone(), v.clone(), heads, None, None);
+        // A mean of the values lies between them.
+        if let Some(seconds) = seconds(run, 0.5..1.5, best).await {
+            best = best.min(seconds);
+            timings.push((variant, seconds));
+        }
+    }
+    timings
 }
 
 /// The fastest at the largest side measured; of the own kernels for convolutions.
@@ -165,32 +222,37 @@ fn winners(timings: &[Timing]) -> Choice {
     Choice {
         product: fastest(false).unwrap_or(safe.product),
         convolution: fastest(true).unwrap_or(safe.convolution),
+        attention: safe.attention,
     }
 }
 
 /// Seconds of one product of `side`; `None` if its result is wrong or never comes.
-async fn seconds(tiling: Tiling, side: usize, best: f64, device: &Device) -> Option<f64> {
+async fn product_seconds(tiling: Tiling, side: usize, best: f64, device: &Device) -> Option<f64> {
     let left = Tensor::<2>::random([side, side], Distribution::Uniform(0.5, 1.5), device);
     let right = Tensor::<2>::ones([side, side], device);
-    let run = |count: u32| {
-        let mut product = left.clone();
-        for _ in 0..count {
-            product = linear_as(tiling, left.clone(), right.clone(), None, Activation::None);
-        }
-        product
-    };
-    // The first one compiles, and tells whether the kernel works at all: the sum of a row lies between these bounds.
-    let start = Instant::now();
-    let sum = first(run(1)).await?;
-    let bounds = 0.5 * side as f32..1.5 * side as f32;
-    if !bounds.contains(&sum) {
+    let run = || linear_as(tiling, left.clone(), right.clone(), None, Activation::None);
+    // The sum of a row lies between these bounds.
+    seconds(run, 0.5 * side as f32..1.5 * side as f32, best).await
+}
+
+/// Seconds of one `run`, whose first value must lie in `bounds`; `None` if it does not or never comes.
+async fn seconds<const D: usize>(
+    run: impl Fn() -> Tensor<D>,
+    bounds: Range<f32>,
+    best: f64,
+) -> Option<f64> {
+    // The first one compiles, and tells whether the kernel works at all.
+    if !bounds.contains(&first(run()).await?) {
         return None;
     }
-    let mut each = start.elapsed().as_secs_f64();
+    let mut each = f64::INFINITY;
     let mut repeats = 1;
     loop {
         let start = Instant::now();
-        first(run(repeats)).await?;
+        for _ in 1..repeats {
+            let _ = run();
+        }
+        first(run()).await?;
         let taken = start.elapsed().as_secs_f64();
         each = each.min(taken / f64::from(repeats));
         if taken > SECONDS_TO_MEASURE || repeats >= MOST_REPEATS || each > HOPELESS * best {
@@ -200,8 +262,9 @@ async fn seconds(tiling: Tiling, side: usize, best: f64, device: &Device) -> Opt
     }
 }
 
-async fn first(product: Tensor<2>) -> Option<f32> {
-    let data = product.slice([0..1, 0..1]).into_data_async().await.ok()?;
+async fn first<const D: usize>(result: Tensor<D>) -> Option<f32> {
+    let one = result.slice(core::array::from_fn::<_, D, _>(|_| 0..1));
+    let data = one.into_data_async().await.ok()?;
     data.iter::<f32>().next()
 }
 
@@ -240,6 +303,7 @@ mod tests {
             adapter: adapter(&device),
             choice: Choice::default(),
             timings: vec![timing(Tiling::Stock, 256, 0.5)],
+            attention: vec![(candidates()[1], 0.25)],
         };
         let json = measured.to_json();
         assert_eq!(

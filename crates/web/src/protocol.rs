@@ -17,7 +17,12 @@ use serde::{Deserialize, Serialize};
 )]
 pub enum Request {
     /// Chooses the back end. The compiled module travels beside it. Answered by `started`.
-    Start { id: u32, backend: BackendChoice },
+    Start {
+        id: u32,
+        backend: BackendChoice,
+        /// What `started` gave on an earlier visit: which variants of the kernels win on this adapter.
+        kernels: Option<String>,
+    },
     /// Checks and uploads a model whose files the page has at hand. Buffers: one per name in `files`, an
     /// `ArrayBuffer` or a `Blob`, which is read piece by piece. Answered by `model-loaded`.
     LoadModel {
@@ -82,6 +87,8 @@ pub enum Response {
         id: u32,
         backend: Backend,
         why_cpu: Option<Failure>,
+        /// To be kept for the next visit.
+        kernels: Option<String>,
     },
     /// A model is ready.
     ModelLoaded { id: u32, model: ModelInfo },

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use burn::tensor::Device;
 use js_sys::{ArrayBuffer, Uint8Array};
+use medsam3_engine::kernels::tune;
 use medsam3_engine::{
     Control, EngineError, Hold, LoadOptions, Progress, PromptOptions, Segmenter, Stage as Work,
     View, split_prompts,
@@ -119,7 +120,11 @@ impl Session {
         // Whoever asks for something goes first.
         self.stop_prefetch().await;
         match request {
-            Request::Start { id, backend } => self.start(id, backend).await,
+            Request::Start {
+                id,
+                backend,
+                kernels,
+            } => self.start(id, backend, kernels).await,
             Request::LoadModel {
                 id,
                 files,
@@ -160,9 +165,15 @@ impl Session {
         }
     }
 
-    async fn start(&self, id: u32, choice: BackendChoice) -> Result<(), Failure> {
+    async fn start(
+        &self,
+        id: u32,
+        choice: BackendChoice,
+        kernels: Option<String>,
+    ) -> Result<(), Failure> {
         self.out.progress(id, Stage::Device, None);
         let chosen = backend::choose(choice).await;
+        let measured = tune(&chosen.device, kernels.as_deref()).await;
         self.processor.replace(Some(Processor {
             backend: chosen.backend,
             device: chosen.device,
@@ -172,6 +183,7 @@ impl Session {
             id,
             backend: chosen.backend,
             why_cpu: chosen.why_cpu,
+            kernels: measured.map(|measured| measured.to_json()),
         });
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Forms of the attention kernel. Which is fastest depends on the adapter, so it is a choice to be measured there.
 
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How a thread works. All variants compute the same values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Variant {
     /// Queries of a thread: keys and values are loaded once for all of them, and each takes registers.
     pub rows: usize,

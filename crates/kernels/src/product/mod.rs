@@ -18,7 +18,7 @@ use crate::q8::is_q8;
 use crate::route::{Kernel, Route, route};
 use burn::backend::tensor::{FloatTensor, QuantizedTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
-use burn::tensor::{DType, Device, Shape, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Shape, Tensor};
 use burn_cubecl::CubeBackend;
 use core::ops::Range;
 use tiling::Plan;
@@ -186,6 +186,7 @@ pub fn linear_as<const D: usize>(
         let outputs = 0..weight.dims()[0];
         return q8_as(tiling, x, weight, bias, outputs, activation);
     }
+    let weight = like(weight, &x);
     if tiling == Tiling::Stock || !is_f32(&x) || !launch::fits(1, rows(&x), weight.dims()[1]) {
         return stock::linear(x, weight, bias, activation);
     }
@@ -219,6 +220,14 @@ fn q8_as<const D: usize>(
         in_tile,
         Plan { tiling, activation },
     ))
+}
+
+/// The weight in the precision of what it is multiplied with: it may be stored in half of that.
+fn like<const D: usize>(weight: Tensor<2>, x: &Tensor<D>) -> Tensor<2> {
+    if weight.dtype() == x.dtype() {
+        return weight;
+    }
+    weight.cast(FloatDType::from(x.dtype()))
 }
 
 /// Rows of `x [.., k]` as a matrix.
@@ -265,6 +274,7 @@ pub fn conv3x3(x: Tensor<4>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<4> {
 /// [`conv3x3`] in one of its variants; on the CPU only [`Tiling::Stock`].
 pub fn conv3x3_as(tiling: Tiling, x: Tensor<4>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<4> {
     let [batch, height, width, _] = x.dims();
+    let weight = like(weight, &x);
     if tiling == Tiling::Stock
         || !is_f32(&x)
         || !launch::fits(batch, height * width, bias.dims()[0])
