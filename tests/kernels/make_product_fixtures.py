@@ -102,4 +102,15 @@ for name, shape, offset in [("norm/vectors", (7, 5, 192), 0.0), ("norm/odd", (9,
     keep(f"{name}/sum", x + y)
     keep(f"{name}/sum_out", F.layer_norm(x + y, shape[-1:], gamma, beta, 1e-5))
 
+# More pixels than a chunk of the kernel, a mean far from zero, one channel to a group.
+for name, shape, groups, offset in [("group/chunks", (2, 27, 20, 6), 2, 0.0), ("group/far", (1, 7, 5, 8), 8, 300.0), ("group/odd", (1, 3, 3, 9), 3, -2.0)]:
+    x, gamma, beta = draw(*shape) + offset, draw(shape[-1]), draw(shape[-1])
+    x = x.to(torch.float32).to(torch.float64)
+    keep(f"{name}/x", x)
+    keep(f"{name}/gamma", gamma)
+    keep(f"{name}/beta", beta)
+    out = F.group_norm(x.permute(0, 3, 1, 2), groups, gamma, beta, 1e-5).permute(0, 2, 3, 1)
+    keep(f"{name}/out", out)
+    keep(f"{name}/rectified", F.relu(out))
+
 save_file(tensors, pathlib.Path(__file__).with_name("products.safetensors"))

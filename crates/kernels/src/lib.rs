@@ -18,6 +18,7 @@
 pub mod attention;
 pub mod choice;
 pub mod cpu;
+pub mod group_norm;
 mod launch;
 pub mod layer_norm;
 pub mod peak;
@@ -29,6 +30,7 @@ pub mod self_test;
 
 pub use attention::{attention, window_attention};
 pub use choice::{Choice, Measurement};
+pub use group_norm::group_norm;
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use product::{Activation, Tiling, conv3x3, linear, linear_part, matmul};
 pub use q8::Q8;

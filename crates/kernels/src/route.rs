@@ -23,17 +23,20 @@ pub enum Kernel {
     Conv3x3,
     /// Layer norm, with or without the sum in front of it.
     LayerNorm,
+    /// Group norm, with ReLU behind it.
+    GroupNorm,
 }
 
 impl Kernel {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Attention,
         Self::RopeQkv,
         Self::Matmul,
         Self::LinearQ8,
         Self::Conv3x3,
         Self::LayerNorm,
+        Self::GroupNorm,
     ];
 
     /// What people call it.
@@ -45,6 +48,7 @@ impl Kernel {
             Self::LinearQ8 => "int8 matrix product",
             Self::Conv3x3 => "3x3 convolution",
             Self::LayerNorm => "layer norm",
+            Self::GroupNorm => "group norm",
         }
     }
 }

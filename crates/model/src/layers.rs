@@ -8,7 +8,7 @@ use crate::trace::{at, is_recording};
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
-use medsam3_kernels::{Activation, add_layer_norm, conv3x3, cpu, linear};
+use medsam3_kernels::{Activation, add_layer_norm, conv3x3, cpu, group_norm, linear};
 
 /// Uniform in `±1/sqrt(fan_in)`, the initial values that the reference's framework gives.
 pub(crate) fn uniform<const D: usize>(
@@ -232,7 +232,7 @@ impl GroupNorm {
 
     /// `[b, h, w, c] -> [b, h, w, c]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.on_cpu(x, false).unwrap_or_else(|x| self.plain(x))
+        self.normed(x, false)
     }
 
     /// The norm with ReLU behind it. While recording, what stands between them is recorded as `name`.
@@ -240,28 +240,13 @@ impl GroupNorm {
         if is_recording() {
             return Activation::Relu.apply(at(name, self.forward(x)));
         }
-        self.on_cpu(x, true)
-            .unwrap_or_else(|x| Activation::Relu.apply(self.plain(x)))
+        self.normed(x, true)
     }
 
-    #[allow(
-        clippy::result_large_err,
-        reason = "the error is the tensor that came in"
-    )]
-    fn on_cpu(&self, x: Tensor<4>, relu: bool) -> Result<Tensor<4>, Tensor<4>> {
+    fn normed(&self, x: Tensor<4>, relu: bool) -> Tensor<4> {
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
         cpu::group_norm(x, self.groups, &gamma, &beta, 1e-5, relu)
-    }
-
-    fn plain(&self, x: Tensor<4>) -> Tensor<4> {
-        let [b, h, w, c] = x.dims();
-        let x = x.reshape([b, h * w, self.groups, c / self.groups]);
-        let mean = x.clone().mean_dim(3).mean_dim(1);
-        let x = x - mean;
-        let variance = (x.clone() * x.clone()).mean_dim(3).mean_dim(1);
-        let x = x / (variance + 1e-5).sqrt();
-        x.reshape([b, h, w, c]) * self.gamma.val().reshape([1, 1, 1, c])
-            + self.beta.val().reshape([1, 1, 1, c])
+            .unwrap_or_else(|x| group_norm(x, gamma, beta, self.groups, relu))
     }
 }
 

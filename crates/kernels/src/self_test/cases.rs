@@ -2,6 +2,7 @@
 
 use super::{Case, known};
 use crate::attention::{WindowGrid, attention, window_attention};
+use crate::group_norm::group_norm;
 use crate::layer_norm::{add_layer_norm, layer_norm};
 use crate::product::{Activation, conv3x3, linear};
 use crate::q8::Q8;
@@ -64,6 +65,12 @@ pub(super) const CASES: &[Case] = &[
         name: "layer_norm",
         run: norms,
         expected: include_bytes!("layer_norm.f32"),
+    },
+    Case {
+        kernel: Kernel::GroupNorm,
+        name: "group_norm",
+        run: groups,
+        expected: include_bytes!("group_norm.f32"),
     },
 ];
 
@@ -165,4 +172,10 @@ fn norms(device: &Device) -> Tensor<1> {
     let odd = layer_norm(odd, known(36, [5], device), known(37, [5], device), 1e-5);
     let parts = vec![sum.reshape([140]), normed.reshape([140]), odd.reshape([15])];
     Tensor::cat(parts, 0)
+}
+
+/// 5 x 7 cells, 12 channels in 4 groups, with ReLU.
+fn groups(device: &Device) -> Tensor<1> {
+    let (gamma, beta) = (known(39, [12], device), known(40, [12], device));
+    group_norm(known(38, [1, 5, 7, 12], device), gamma, beta, 4, true).reshape([5 * 7 * 12])
 }
