@@ -37,7 +37,7 @@ pub mod vitdet;
 
 pub use burn;
 pub use config::{ConfigError, Sam3Config, TextConfig, TransformerConfig, VitConfig};
-pub use medsam3_kernels::Q8;
 pub use medsam3_kernels as kernels;
+pub use medsam3_kernels::Q8;
 pub use parameters::{LoadError, ParameterInfo, Values};
 pub use sam3_image::{Grounding, ImageFeatures, LayerGrounding, Sam3, TextFeatures};
