@@ -9,7 +9,7 @@ import { Store } from './store/client';
 import { showError, showNotice } from './ui/alerts';
 import { offerBudget, showCache } from './ui/cache';
 import { byId, element } from './ui/dom';
-import { setBackend, showStage } from './ui/status';
+import { setBackend, setSelfTest, showStage } from './ui/status';
 import { CornerstoneViewer } from './viewer/cornerstone';
 import { interact } from './viewer/interact';
 import { Overlay } from './viewer/overlay';
@@ -24,9 +24,11 @@ const session = new Session(choice, {
   onProgress: ({ stage, fraction }) => showStage(stage, fraction),
   onCache: showCache,
   onDownload: (fraction) => showStage('download', fraction),
-  onBackend: (backend, whyCpu) => {
+  onBackend: (backend, whyCpu, selfTest) => {
     setBackend(backend);
-    if (whyCpu) showNotice(whyCpu);
+    setSelfTest(selfTest);
+    const notice = whyCpu ?? selfTest?.replaced;
+    if (notice) showNotice(notice);
   },
   onCrash: (failure) => app.crashed(failure),
   onRestarted: () => app.idle(),

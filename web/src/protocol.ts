@@ -40,7 +40,11 @@ part: string | null, } | { "kind": "started", id: number, backend: Backend, whyC
 /**
  * To be kept for the next visit.
  */
-kernels: string | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "opened", id: number, picture: PictureInfo, } | { "kind": "frame", id: number, frame: number, minimum: number, maximum: number, } | { "kind": "prompt", id: number, result: PromptAnswer, } | { "kind": "segmented", id: number, seconds: Seconds, } | { "kind": "cache", id: number, cache: CacheInfo, } | { "kind": "cancelled", id: number, } | { "kind": "error", id: number, error: Failure, };
+kernels: string | null, 
+/**
+ * How the graphics processor did; absent on the CPU.
+ */
+selfTest: SelfTest | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "opened", id: number, picture: PictureInfo, } | { "kind": "frame", id: number, frame: number, minimum: number, maximum: number, } | { "kind": "prompt", id: number, result: PromptAnswer, } | { "kind": "segmented", id: number, seconds: Seconds, } | { "kind": "cache", id: number, cache: CacheInfo, } | { "kind": "cancelled", id: number, } | { "kind": "error", id: number, error: Failure, };
 
 /**
  * What the page wants to compute on.
@@ -53,9 +57,26 @@ export type BackendChoice = "auto" | "cpu";
 export type Backend = "webgpu" | "cpu";
 
 /**
+ * What was found when the graphics processor computed known inputs.
+ */
+export type SelfTest = { 
+/**
+ * Results that were compared with stored ones.
+ */
+checks: number, 
+/**
+ * The largest error, relative to the largest value of its result; absent where a result was no number.
+ */
+largestError: number | null, 
+/**
+ * Set where kernels were wrong and something slower stands in for them.
+ */
+replaced: Failure | null, };
+
+/**
  * What long work is doing.
  */
-export type Stage = "device" | "verify" | "weights" | "decode" | "image" | "prompt";
+export type Stage = "device" | "self-test" | "verify" | "weights" | "decode" | "image" | "prompt";
 
 /**
  * DICOM's linear window (PS3.3 C.11.2.1.2), in modality values.

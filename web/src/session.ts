@@ -3,7 +3,7 @@
 import { fetchModel, fetchModule, type ModelFile } from './assets';
 import { Engine, type Answer, type Job, type Message } from './engine';
 import { Failed } from './failure';
-import type { Backend, BackendChoice, CacheInfo, Failure, ModelInfo, PictureInfo, Response } from './protocol';
+import type { Backend, BackendChoice, CacheInfo, Failure, ModelInfo, PictureInfo, Response, SelfTest } from './protocol';
 import { Remembered } from './remembered';
 import type { FramePixels } from './viewer/port';
 
@@ -12,7 +12,7 @@ export interface SessionEvents {
   onDownload(fraction: number): void;
   /** What embeddings are kept has changed, or may have. */
   onCache(cache: CacheInfo): void;
-  onBackend(backend: Backend, whyCpu: Failure | null): void;
+  onBackend(backend: Backend, whyCpu: Failure | null, selfTest: SelfTest | null): void;
   /** The engine crashed and is being started again. */
   onCrash(failure: Failure): void;
   /** The engine is back, with the model and the picture it had. */
@@ -128,9 +128,9 @@ export class Session {
   async #launch(): Promise<void> {
     this.#engine = new Engine((failure) => void this.#crashed(failure));
     const job = this.#send({ kind: 'start', backend: this.choice, kernels: kept() }, [], undefined, this.#module);
-    const { backend, whyCpu, kernels } = expect((await job.done).message, 'started');
+    const { backend, whyCpu, kernels, selfTest } = expect((await job.done).message, 'started');
     keep(kernels);
-    this.events.onBackend(backend, whyCpu);
+    this.events.onBackend(backend, whyCpu, selfTest);
   }
 
   async #crashed(failure: Failure): Promise<void> {

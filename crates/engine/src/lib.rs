@@ -38,6 +38,7 @@ pub use load::{Hold, LoadOptions};
 pub use medsam3_imaging as imaging;
 pub use medsam3_model as model;
 pub use medsam3_model::kernels::choice as kernels;
+pub use medsam3_model::self_test;
 pub use medsam3_weights as weights;
 pub use prompt_features::encode_prompts;
 pub use prompts::split_prompts;

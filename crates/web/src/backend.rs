@@ -25,6 +25,11 @@ impl GpuWatch {
         self.fault.lock().ok().and_then(|fault| fault.clone())
     }
 
+    /// What went wrong, and forgets it.
+    pub fn take_fault(&self) -> Option<Failure> {
+        self.fault.lock().ok().and_then(|mut fault| fault.take())
+    }
+
     fn report(&self, failure: Failure) {
         if let Ok(mut fault) = self.fault.lock() {
             fault.get_or_insert(failure);

@@ -68,6 +68,26 @@ pub fn no_webgpu(why: &str) -> Failure {
     )
 }
 
+/// Some kernels are wrong on this GPU and are not used.
+pub fn kernels_replaced(names: &str) -> Failure {
+    failure(
+        "GPU-KERNELS",
+        format!(
+            "This graphics processor computes wrongly with the fast {names}: something slower that it gets right stands in."
+        ),
+        "Nothing needs to be done; updating browser and graphics driver may bring the full speed back.",
+    )
+}
+
+/// Known inputs give wrong results on this GPU whatever is tried.
+pub fn gpu_wrong() -> Failure {
+    failure(
+        "GPU-WRONG",
+        "This graphics processor gives wrong results: the model runs on the CPU, which is much slower.",
+        "Update browser and graphics driver, or use another browser.",
+    )
+}
+
 /// The GPU could not set aside what the model asked for.
 pub fn gpu_out_of_memory() -> Failure {
     failure(

@@ -35,6 +35,8 @@ mod outbox;
 #[cfg(target_arch = "wasm32")]
 mod prefetch;
 #[cfg(target_arch = "wasm32")]
+mod self_test;
+#[cfg(target_arch = "wasm32")]
 mod session;
 #[cfg(target_arch = "wasm32")]
 mod source;

@@ -89,6 +89,8 @@ pub enum Response {
         why_cpu: Option<Failure>,
         /// To be kept for the next visit.
         kernels: Option<String>,
+        /// How the graphics processor did; absent on the CPU.
+        self_test: Option<SelfTest>,
     },
     /// A model is ready.
     ModelLoaded { id: u32, model: ModelInfo },
@@ -134,6 +136,19 @@ pub enum Backend {
     Cpu,
 }
 
+/// What was found when the graphics processor computed known inputs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct SelfTest {
+    /// Results that were compared with stored ones.
+    pub checks: u32,
+    /// The largest error, relative to the largest value of its result; absent where a result was no number.
+    pub largest_error: Option<f32>,
+    /// Set where kernels were wrong and something slower stands in for them.
+    pub replaced: Option<Failure>,
+}
+
 /// What long work is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -141,6 +156,8 @@ pub enum Backend {
 pub enum Stage {
     /// Asking for a WebGPU device.
     Device,
+    /// Comparing what the graphics processor computes with stored results.
+    SelfTest,
     /// Comparing the SHA-256 of each model file with the manifest.
     Verify,
     /// Placing weights on the device.
@@ -319,6 +336,7 @@ mod tests {
             declaration::<Response>(&config),
             declaration::<BackendChoice>(&config),
             declaration::<Backend>(&config),
+            declaration::<SelfTest>(&config),
             declaration::<Stage>(&config),
             declaration::<WindowLevel>(&config),
             declaration::<MaskRule>(&config),

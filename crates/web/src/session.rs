@@ -25,6 +25,7 @@ use crate::prefetch::Prefetch;
 use crate::protocol::{
     Backend, BackendChoice, Failure, MaskRule, Request, Response, Seconds, Stage, WindowLevel,
 };
+use crate::self_test;
 use crate::source::PageSource;
 
 /// A text encoder of more bytes than this leaves the device when the prompts of a request are read.
@@ -174,6 +175,10 @@ impl Session {
         self.out.progress(id, Stage::Device, None);
         let chosen = backend::choose(choice).await;
         let measured = tune(&chosen.device, kernels.as_deref()).await;
+        let (chosen, self_test) = self_test::checked(chosen, || {
+            self.out.progress(id, Stage::SelfTest, None);
+        })
+        .await;
         self.processor.replace(Some(Processor {
             backend: chosen.backend,
             device: chosen.device,
@@ -184,6 +189,7 @@ impl Session {
             backend: chosen.backend,
             why_cpu: chosen.why_cpu,
             kernels: measured.map(|measured| measured.to_json()),
+            self_test,
         });
         Ok(())
     }

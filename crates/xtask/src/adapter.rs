@@ -17,37 +17,39 @@ const DRIVERS: [(&str, &str); 5] = [
     ("llvmpipe", "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json"),
 ];
 
-/// Environment variables that let the native GPU tests run, and a name for the driver; `None` where there is no driver.
-pub fn environment() -> Option<(String, Vec<(&'static str, String)>)> {
-    first(DRIVERS.iter())
+/// A driver's name and the environment variables that let the native GPU tests run on it.
+pub type Adapter = (String, Vec<(&'static str, String)>);
+
+/// The driver that the native tests run on; `None` where there is none.
+pub fn environment() -> Option<Adapter> {
+    all().into_iter().next()
 }
 
-/// The same for lavapipe where it is there, which computes many times faster than SwiftShader but is slow to start.
-pub fn fastest() -> Option<(String, Vec<(&'static str, String)>)> {
-    first(DRIVERS.iter().rev())
+/// Lavapipe where it is there, which computes many times faster than SwiftShader but is slow to start.
+pub fn fastest() -> Option<Adapter> {
+    all().into_iter().next_back()
 }
 
-fn first<'a>(
-    mut drivers: impl Iterator<Item = &'a (&'static str, &'static str)>,
-) -> Option<(String, Vec<(&'static str, String)>)> {
+/// Every driver there is, one of each kind, the tests' own first. One that the environment names is the only one.
+pub fn all() -> Vec<Adapter> {
     let on = ("MEDSAM3_WGPU_TESTS", "1".to_owned());
     // wgpu falls back to OpenGL without a word if the Vulkan driver does not load.
     let backend = ("WGPU_BACKEND", "vulkan".to_owned());
     if let Ok(chosen) = env::var("VK_ICD_FILENAMES") {
-        return Some((
+        return vec![(
             format!("as chosen by VK_ICD_FILENAMES: {chosen}"),
             vec![on, backend],
-        ));
+        )];
     }
-    let (name, manifest) = drivers.find(|(_, manifest)| Path::new(manifest).is_file())?;
-    let manifest = (*manifest).to_owned();
-    // The loader's variable was renamed; older loaders know the first name, newer ones both.
-    let files = [
-        ("VK_ICD_FILENAMES", manifest.clone()),
-        ("VK_DRIVER_FILES", manifest),
-    ];
-    Some((
-        (*name).to_owned(),
-        [on, backend].into_iter().chain(files).collect(),
-    ))
+    let mut adapters: Vec<Adapter> = Vec::new();
+    for (name, manifest) in DRIVERS {
+        if !Path::new(manifest).is_file() || adapters.iter().any(|(known, _)| known == name) {
+            continue;
+        }
+        // The loader's variable was renamed; older loaders know the first name, newer ones both.
+        let files = ["VK_ICD_FILENAMES", "VK_DRIVER_FILES"].map(|key| (key, manifest.to_owned()));
+        let variables = [on.clone(), backend.clone()].into_iter().chain(files);
+        adapters.push((name.to_owned(), variables.collect()));
+    }
+    adapters
 }

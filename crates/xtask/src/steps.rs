@@ -18,10 +18,13 @@ pub const ALL: &[&str] = &[
     "clippy",
     "wasm",
     "native",
+    "kernels",
     "page",
     "page-unit",
     "browser",
 ];
+/// Steps that only run when they are named: minutes of shader compilation on drivers that a machine may have.
+pub const ON_REQUEST: &[&str] = &["drivers"];
 /// Steps of `cargo xtask check`.
 pub const CHECK: &[&str] = &["fmt", "licences", "clippy", "wasm"];
 
@@ -29,7 +32,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Names for `--only`.
 pub fn names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(ALL)
+    clap::builder::PossibleValuesParser::new([ALL, ON_REQUEST].concat())
 }
 
 struct Row {
@@ -73,6 +76,8 @@ fn step(workspace: &Workspace, name: &str) -> Result<Counts> {
             "clippy --locked --package medsam3-web --target wasm32-unknown-unknown -- -D warnings",
         ),
         "native" => native(workspace),
+        "kernels" => kernels(workspace),
+        "drivers" => drivers(workspace),
         "page" => prepare_page(workspace).map(|()| Counts::one_passed()),
         "page-unit" => page_unit(workspace),
         "browser" => browser(workspace),
@@ -122,6 +127,51 @@ fn native(workspace: &Workspace) -> Result<Counts> {
     let mut counts = judge(&finished, of_cargo_test(&finished.lines));
     counts.skipped.extend(skipped);
     Ok(counts)
+}
+
+/// A build with a kernel that is broken on purpose, which the self-test must find.
+fn kernels(workspace: &Workspace) -> Result<Counts> {
+    let Some(adapter) = adapter::environment() else {
+        return Ok(Counts::default());
+    };
+    on_adapter(
+        workspace,
+        adapter,
+        "test --locked --package medsam3-kernels --features sabotage --test self_test -- --show-output",
+    )
+}
+
+/// The kernels' tests on every software driver of this machine but the one of [`native`].
+fn drivers(workspace: &Workspace) -> Result<Counts> {
+    let mut counts = Counts::default();
+    for adapter in adapter::all().into_iter().skip(1) {
+        counts.add(on_adapter(
+            workspace,
+            adapter,
+            "test --locked --package medsam3-kernels --no-fail-fast -- --show-output",
+        )?);
+    }
+    if counts.passed + counts.failed == 0 {
+        counts.skipped.push(Skip {
+            name: "drivers".into(),
+            reason:
+                "no second software Vulkan driver; on Debian lavapipe is in mesa-vulkan-drivers"
+                    .into(),
+        });
+    }
+    Ok(counts)
+}
+
+fn on_adapter(
+    workspace: &Workspace,
+    (name, variables): adapter::Adapter,
+    words: &str,
+) -> Result<Counts> {
+    say(&format!("{words} on {name}"));
+    let mut cargo = workspace.cargo();
+    cargo.args(words.split(' ')).envs(variables);
+    let finished = run_reading(&mut cargo, 20 * MINUTE)?;
+    Ok(judge(&finished, of_cargo_test(&finished.lines)))
 }
 
 fn prepare_page(workspace: &Workspace) -> Result<()> {

@@ -1,5 +1,5 @@
 // The status line (stage and back end, in words and in data attributes) and the progress bar.
-import type { Backend, Stage } from '../protocol';
+import type { Backend, SelfTest, Stage } from '../protocol';
 import { byId } from './dom';
 
 export type PageStage = Stage | 'starting' | 'download' | 'ready' | 'cancelling' | 'failed';
@@ -8,6 +8,7 @@ const WORDS: Record<PageStage, string> = {
   starting: 'Starting',
   download: 'Loading the model',
   device: 'Preparing the processor',
+  'self-test': 'Checking the processor',
   verify: 'Checking the model',
   weights: 'Placing the model on the processor',
   decode: 'Reading the file',
@@ -25,6 +26,13 @@ let backend: Backend | '' = '';
 /** Names the back end from now on. */
 export function setBackend(value: Backend): void {
   backend = value;
+}
+
+/** Says how the graphics processor's self-test went: comparisons made, and whether something had to be replaced. */
+export function setSelfTest(result: SelfTest | null): void {
+  line.dataset['selfTest'] = result ? String(result.checks) : '';
+  line.dataset['selfTestError'] = result?.largestError == null ? '' : result.largestError.toExponential(1);
+  line.dataset['replaced'] = result?.replaced ? 'true' : 'false';
 }
 
 /** Says what is going on; `fraction` in 0..1 where known, `null` where not; `detail` such as a prompt. */

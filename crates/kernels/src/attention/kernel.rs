@@ -11,6 +11,13 @@ const LOWEST: f32 = -1.0e37;
 /// The score of a key that is left out: below every score, above [`LOWEST`].
 const LEFT_OUT: f32 = -1.0e30;
 
+/// What results are multiplied by: a build for the self-test's own test has a kernel that is wrong by two percent.
+const SPOILT: f32 = if cfg!(feature = "sabotage") {
+    1.02
+} else {
+    1.0
+};
+
 /// Sizes that may change from call to call without compiling the kernel anew.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct Sizes {
@@ -331,7 +338,7 @@ fn finish<F: Float, N: Size>(
             is_there = is_there && y < sizes.rows && x < sizes.columns;
         }
         if is_there {
-            let scale = Vector::<f32, N>::new(f32::new(1.0) / running.total[r]);
+            let scale = Vector::<f32, N>::new(f32::new(SPOILT) / running.total[r]);
             #[unroll]
             for l in 0..lanes {
                 out[to * sizes.width + place.head * lanes + l] =
