@@ -175,7 +175,11 @@ bestScore: number, areaPx: number,
 /**
  * Absent where the picture is not calibrated.
  */
-areaMm2: number | null, };
+areaMm2: number | null, 
+/**
+ * Separate regions of the mask.
+ */
+regions: number, };
 
 /**
  * One instance of the concept.

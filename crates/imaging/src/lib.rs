@@ -19,6 +19,7 @@
     )
 )]
 
+mod components;
 mod dicom;
 mod error;
 mod limits;
@@ -29,6 +30,7 @@ mod standard;
 mod upsample;
 mod window;
 
+pub use components::connected_components;
 pub use error::ImagingError;
 pub use mask::{BoundingBox, Mask};
 pub use picture::{Picture, PictureKind, Rgb8};

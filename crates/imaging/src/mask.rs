@@ -3,6 +3,8 @@
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
+use crate::components::connected_components;
+
 /// One bit per pixel, row-major, row 0 at the top.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mask {
@@ -72,6 +74,29 @@ impl Mask {
             });
         }
         around
+    }
+
+    /// The number of the separate region (8-connected) that each pixel belongs to, from 1; 0 outside. `[height, width]`.
+    pub fn region_ids(&self) -> Vec<u16> {
+        let inside: Vec<bool> = self.bits.iter().map(|&bit| bit != 0).collect();
+        connected_components(&inside, self.width)
+    }
+
+    /// Number of separate regions.
+    pub fn regions(&self) -> usize {
+        self.region_ids().into_iter().max().map_or(0, usize::from)
+    }
+
+    /// Every separate region as a mask of its own, in the order of their first pixels.
+    pub fn split_regions(&self) -> Vec<Self> {
+        let ids = self.region_ids();
+        let count = ids.iter().copied().max().unwrap_or(0);
+        let region = |number| Self {
+            width: self.width,
+            height: self.height,
+            bits: ids.iter().map(|&id| u8::from(id == number)).collect(),
+        };
+        (1..=count).map(region).collect()
     }
 
     /// Adds the pixels of `other`. Masks of different sizes share no grid: the call then changes
@@ -165,6 +190,22 @@ mod tests {
             })
         );
         assert_eq!(Mask::empty(4, 3).bounding_box(), None);
+    }
+
+    #[test]
+    fn regions_are_what_hangs_together() {
+        let mut mask = ell();
+        assert_eq!(mask.regions(), 1);
+        mask.bits[3] = 1;
+        assert_eq!(mask.regions(), 2);
+        let parts = mask.split_regions();
+        assert_eq!(
+            parts.iter().map(Mask::area_px).collect::<Vec<_>>(),
+            [1, 3],
+            "the corner's first pixel comes first"
+        );
+        assert_eq!(parts[1], ell());
+        assert_eq!(Mask::empty(4, 3).regions(), 0);
     }
 
     #[test]

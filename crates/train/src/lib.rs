@@ -9,7 +9,6 @@
 pub mod adamw;
 pub mod augment;
 pub mod checkpoint;
-mod components;
 pub mod config;
 pub mod corpus;
 mod error;

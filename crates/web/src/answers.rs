@@ -148,5 +148,6 @@ pub fn prompt_answer(
         best_score: result.best_score,
         area_px: result.mask.area_px() as u32,
         area_mm2: spacing_mm.map(|spacing| result.mask.area_mm2(spacing)),
+        regions: result.mask.regions() as u32,
     }
 }

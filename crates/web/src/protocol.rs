@@ -268,6 +268,8 @@ pub struct PromptAnswer {
     pub area_px: u32,
     /// Absent where the picture is not calibrated.
     pub area_mm2: Option<f64>,
+    /// Separate regions of the mask.
+    pub regions: u32,
 }
 
 /// One instance of the concept.

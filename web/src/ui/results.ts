@@ -44,6 +44,7 @@ function item(picture: PictureInfo | undefined, shown: Shown, onVisibility: () =
     instances: String(answer.instances.length),
     score: String(answer.bestScore),
     areaPx: String(answer.areaPx),
+    regions: String(answer.regions),
   });
   if (answer.areaMm2 !== null) made.dataset['areaMm2'] = String(answer.areaMm2);
   return made;
@@ -66,6 +67,7 @@ function areas(picture: PictureInfo | undefined, answer: PromptAnswer): string {
   const share = picture ? (100 * answer.areaPx) / (picture.width * picture.height) : 0;
   const parts = [
     ...(count > 1 ? [`${number(count)} instances`] : []),
+    ...(count === 0 && answer.regions > 1 ? [`${number(answer.regions)} regions`] : []),
     isSemantic(answer)
       ? `presence; best instance ${number(answer.bestScore, 2)}`
       : `presence ${number(answer.presence, 2)}`,

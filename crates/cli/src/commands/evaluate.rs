@@ -33,6 +33,7 @@ use rule::RuleChoice;
   best       the single best instance above a score of 0.1, the paper's rule
   union      all instances above the threshold together
   instances  the same, and every instance matched with one object (F1 at IoU 0.5, average precision)
+  regions    what the page shows, and every separate region of it matched with one object
   semantic   the semantic head, where the presence is above the threshold
 Without it: what the page shows, the model's own rule and thresholds.
 

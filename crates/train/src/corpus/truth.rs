@@ -9,7 +9,6 @@ use medsam3_imaging::Mask;
 
 use super::format::{Dataset, Item, Labelling};
 use super::store::decode;
-use crate::components::connected_components;
 use crate::error::TrainError;
 
 /// A prompt and what should be found.
@@ -26,15 +25,11 @@ pub struct Truth {
 impl Truth {
     /// The objects one by one: the corpus' instances, else the 8-connected components of the mask.
     pub fn objects(&self) -> ObjectMap {
-        let Mask {
-            width,
-            height,
-            ref bits,
-        } = self.mask;
-        let ids = self.instances.clone().unwrap_or_else(|| {
-            let inside: Vec<bool> = bits.iter().map(|&bit| bit != 0).collect();
-            connected_components(&inside, width)
-        });
+        let Mask { width, height, .. } = self.mask;
+        let ids = self
+            .instances
+            .clone()
+            .unwrap_or_else(|| self.mask.region_ids());
         ObjectMap { width, height, ids }
     }
 }

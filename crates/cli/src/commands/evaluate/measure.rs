@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use medsam3_engine::{Segmenter, Thresholds};
-use medsam3_eval::{Case, Confidence, InstanceMatch, Question, match_instances};
+use medsam3_eval::{Case, Confidence, Question, match_instances};
 use medsam3_imaging::Rgb8;
 use medsam3_train::TrainError;
 use medsam3_train::corpus::{Dataset, Item, Truth, questions};
@@ -134,18 +134,13 @@ fn ask(
     let answer = pollster::block_on(segmenter.prompt(&truth.prompt, options))?;
     let found = RuleChoice::mask(rule, &answer, threshold);
     let different = || format!("{}, item {}: masks of different sizes", set.name, item.id);
-    let instances: Option<InstanceMatch> = if rule == Some(RuleChoice::Instances) {
-        let detections: Vec<_> = answer
-            .instances
-            .iter()
-            .map(|found| (f64::from(found.score), &found.mask))
-            .collect();
-        Some(
-            match_instances(&detections, &truth.objects(), f64::from(threshold))
-                .with_context(different)?,
-        )
-    } else {
-        None
+    let instances = match RuleChoice::detections(rule, &answer) {
+        None => None,
+        Some(found) => {
+            let found: Vec<_> = found.iter().map(|(score, mask)| (*score, mask)).collect();
+            let matched = match_instances(&found, &truth.objects(), f64::from(threshold));
+            Some(matched.with_context(different)?)
+        }
     };
     let question = Question {
         dataset: set.name.clone(),

@@ -19,6 +19,8 @@ pub enum RuleChoice {
     Union,
     /// The same, and each instance matched with one object.
     Instances,
+    /// What the page shows, and each separate region of it matched with one object.
+    Regions,
     /// The semantic head, where the presence is above the threshold.
     Semantic,
 }
@@ -27,7 +29,7 @@ impl RuleChoice {
     /// What to ask the engine for.
     pub fn options(rule: Option<Self>, threshold: Option<f32>) -> PromptOptions {
         let (mask_rule, threshold) = match rule {
-            None => (None, threshold),
+            None | Some(Self::Regions) => (None, threshold),
             Some(Self::Best) => (Some(MaskRule::Union), threshold.or(Some(PAPER_THRESHOLD))),
             Some(Self::Union) => (Some(MaskRule::Union), threshold),
             Some(Self::Instances) => (
@@ -66,6 +68,25 @@ impl RuleChoice {
         }
     }
 
+    /// Score and mask of what is matched with the objects drawn, `None` where the rule matches nothing.
+    pub fn detections(rule: Option<Self>, answer: &PromptResult) -> Option<Vec<(f64, Mask)>> {
+        match rule {
+            Some(Self::Instances) => Some(
+                answer
+                    .instances
+                    .iter()
+                    .map(|found| (f64::from(found.score), found.mask.clone()))
+                    .collect(),
+            ),
+            Some(Self::Regions) => {
+                // A mask is shown whole or not at all.
+                let regions = answer.mask.split_regions().into_iter();
+                Some(regions.map(|region| (1.0, region)).collect())
+            }
+            _ => None,
+        }
+    }
+
     /// The rule as the report states it.
     pub fn sentence(rule: Option<Self>, threshold: Option<f32>) -> String {
         let above = threshold.map_or_else(
@@ -88,6 +109,11 @@ impl RuleChoice {
             Some(Self::Instances) => format!(
                 "Measured is the union of the instances with a score above {above}; F1 counts those instances, average precision all above {LEAST_SCORE}. \
                  Objects are the corpus' instances, else the connected components of the mask."
+            ),
+            Some(Self::Regions) => format!(
+                "Measured is the mask that the page shows, above {above}; F1 counts its separate regions (8-connected) as instances. They have no \
+                 scores of their own, so that average precision says little. Objects are the corpus' instances, else the \
+                 connected components of the mask."
             ),
             Some(Self::Semantic) => format!(
                 "Measured is the mask of the semantic head, where the presence is above {above}."

@@ -52,6 +52,8 @@ pub struct Record<'a> {
     /// Of the mask, which may be the semantic one.
     area_px: usize,
     area_mm2: Option<f64>,
+    /// Separate regions of the mask.
+    regions: usize,
     /// Name of the mask's file in the output folder.
     mask: Option<String>,
     seconds: Seconds,
@@ -107,6 +109,7 @@ impl<'a> Record<'a> {
             height: result.mask.height,
             area_px: result.mask.area_px(),
             area_mm2: area_mm2(&result.mask),
+            regions: result.mask.regions(),
             mask,
             seconds: result.seconds,
             device: about.device,

@@ -1,25 +1,28 @@
-//! Connected components of a binary map: objects of a mask without instance ids. `[height, width]` in and out.
+//! Connected components of a binary map: the separate regions of a mask. `[height, width]` in and out.
 
-/// Numbers the 8-connected components of `inside` from 1, in row-major order of their first cell; 0 elsewhere.
+/// Numbers the 8-connected components of `inside` from 1, in row-major order of their first cell; 0 elsewhere. What would
+/// have a number above 65,535 is left out.
 pub fn connected_components(inside: &[bool], width: usize) -> Vec<u16> {
     let height = inside.len().checked_div(width).unwrap_or(0);
     let mut ids = vec![0_u16; inside.len()];
     let mut next = 0_u16;
     let mut stack = Vec::new();
-    for start in 0..inside.len() {
-        if !inside[start] || ids[start] != 0 || next == u16::MAX {
+    for (start, &is) in inside.iter().enumerate() {
+        if !is || ids.get(start) != Some(&0) || next == u16::MAX {
             continue;
         }
         next += 1;
-        ids[start] = next;
         stack.push(start);
         while let Some(at) = stack.pop() {
+            match ids.get_mut(at) {
+                Some(id) if *id == 0 => *id = next,
+                _ => continue,
+            }
             let (x, y) = (at % width, at / width);
             for ny in y.saturating_sub(1)..=(y + 1).min(height - 1) {
                 for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
                     let near = ny * width + nx;
-                    if inside[near] && ids[near] == 0 {
-                        ids[near] = next;
+                    if inside.get(near) == Some(&true) && ids.get(near) == Some(&0) {
                         stack.push(near);
                     }
                 }
