@@ -105,6 +105,20 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
 /// # Errors
 /// Unreadable files, tensors that are missing or of another shape, another seed.
 pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError> {
+    let (state, made_with) = read(path, slots)?;
+    if made_with != seed {
+        return Err(TrainError::Checkpoint {
+            reason: "it was made with another seed".to_owned(),
+        });
+    }
+    Ok(state)
+}
+
+/// Reads a checkpoint of whatever seed, and the seed.
+///
+/// # Errors
+/// Unreadable files, tensors that are missing or of another shape.
+pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
     let bad = |reason: String| TrainError::Checkpoint { reason };
     let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
         path: path.to_owned(),
@@ -117,9 +131,7 @@ pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError>
             .ok_or_else(|| bad(format!("{key} is missing")))
     };
     let step = usize::try_from(number("step")?).map_err(|error| bad(error.to_string()))?;
-    if number("seed")? != seed {
-        return Err(bad("it was made with another seed".to_owned()));
-    }
+    let seed = number("seed")?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
     let part = |name: &str| {
         slots
@@ -147,13 +159,14 @@ pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError>
             .collect::<Result<Vec<Vec<f32>>, TrainError>>()
     };
     let [weights, first, second, average] = PARTS.map(part);
-    Ok(State {
+    let state = State {
         step,
         weights: weights?,
         first: first?,
         second: second?,
         average: average?,
-    })
+    };
+    Ok((state, seed))
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ pub struct TrainConfig {
 pub struct RunConfig {
     /// Folder for checkpoints and metrics; created if missing.
     pub folder: PathBuf,
-    /// Model folder whose weights the run starts from (fine-tuning, paper section 3); random values where absent.
+    /// Model folder, or run folder (its newest averaged weights), that the run starts from (fine-tuning, paper section 3);
+    /// random values where absent.
     #[serde(default)]
     pub start_from: Option<PathBuf>,
     /// Every random number follows from it.

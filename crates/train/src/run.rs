@@ -122,7 +122,7 @@ impl Trainer {
         device.seed(config.run.seed);
         let mut model = config.model.init(&device);
         if let Some(folder) = &config.run.start_from {
-            model = start::from_model_folder(model, folder)?;
+            model = start::from_folder(model, folder)?;
             println!("starts from the weights of {}", folder.display());
         }
         let (mut slots, weights) = parameters::collect(&model);

@@ -1,4 +1,4 @@
-//! The start of a fine-tuning run: the weights of a model folder (paper section 3: every weight of SAM 3 is where
+//! The start of a fine-tuning run: the weights of a model folder, or the averaged ones of an earlier run (paper section 3: every weight of SAM 3 is where
 //! Medical SAM3 starts, and every weight is trained).
 
 use std::path::Path;
@@ -8,6 +8,25 @@ use medsam3_model::parameters::{self, ParameterInfo};
 use medsam3_weights::{DirectorySource, Reader};
 
 use crate::error::TrainError;
+use crate::{checkpoint, parameters as values};
+
+/// `model` with the values of `folder`: a run folder's newest checkpoint, else a model folder.
+///
+/// # Errors
+/// A damaged checkpoint or one of another model; as [`from_model_folder`].
+pub fn from_folder(model: Sam3, folder: &Path) -> Result<Sam3, TrainError> {
+    let newest = if folder.is_dir() {
+        checkpoint::latest(folder)?
+    } else {
+        None
+    };
+    let Some(path) = newest else {
+        return from_model_folder(model, folder);
+    };
+    let (slots, _) = values::collect(&model);
+    let (state, _) = checkpoint::read(&path, &slots)?;
+    Ok(values::assign(model, &state.average, false))
+}
 
 /// `model` with the values of a verified model folder of the same configuration.
 ///
@@ -73,6 +92,22 @@ mod tests {
             compared += 1;
         });
         assert!(compared > 100, "only {compared} tensors");
+    }
+
+    /// A run starts from the average that an earlier run's newest checkpoint holds, whatever that run's seed was.
+    #[test]
+    fn a_run_goes_on_from_the_average_of_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let model = default_config().init(&Device::flex());
+        let (slots, weights) = values::collect(&model);
+        let mut state = crate::adamw::State::new(weights);
+        state.step = 3;
+        for (at, value) in state.average.iter_mut().flatten().enumerate() {
+            *value = at as f32 * 1e-6;
+        }
+        checkpoint::save(folder.path(), &slots, &state, 99).expect("saved");
+        let started = from_folder(model, folder.path()).expect("a start");
+        assert_eq!(values::collect(&started).1, state.average);
     }
 
     #[test]
