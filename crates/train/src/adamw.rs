@@ -29,7 +29,7 @@ pub struct State {
     pub step: usize,
     /// Current weights.
     pub weights: Vec<Vec<f32>>,
-    /// First moments.
+    /// First moments; empty for what is frozen, as are the next two.
     pub first: Vec<Vec<f32>>,
     /// Second moments.
     pub second: Vec<Vec<f32>>,
@@ -40,16 +40,29 @@ pub struct State {
 const EPS: f32 = 1e-8;
 
 impl State {
-    /// Starts from initial weights.
-    pub fn new(weights: Vec<Vec<f32>>) -> Self {
-        let zeros: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
+    /// Starts from initial weights, one for each slot.
+    pub fn new(weights: Vec<Vec<f32>>, slots: &[Slot]) -> Self {
+        let zeros = |(w, slot): (&Vec<f32>, &Slot)| vec![0.0; slot.state_len(w.len())];
+        let zeros: Vec<Vec<f32>> = weights.iter().zip(slots).map(zeros).collect();
+        let copy = |(w, slot): (&Vec<f32>, &Slot)| w[..slot.state_len(w.len())].to_vec();
         Self {
             step: 0,
             first: zeros.clone(),
             second: zeros,
-            average: weights.clone(),
+            average: weights.iter().zip(slots).map(copy).collect(),
             weights,
         }
+    }
+
+    /// What is validated and exported: the averaged weights, and the frozen ones as they are.
+    pub fn inference(&self) -> Vec<&[f32]> {
+        let pairs = self.weights.iter().zip(&self.average);
+        pairs
+            .map(|(weights, average)| {
+                let frozen = average.is_empty();
+                if frozen { weights } else { average }.as_slice()
+            })
+            .collect()
     }
 
     /// Makes one update and returns the norm of the gradient before clipping. An empty gradient counts as zero; frozen slots

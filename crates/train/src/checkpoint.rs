@@ -37,6 +37,7 @@ pub fn save(
             slots
                 .iter()
                 .zip(values)
+                .filter(|(_, values)| !values.is_empty())
                 .map(move |(slot, values)| (part, slot, values))
         })
         .map(|(part, slot, values)| {
@@ -133,11 +134,24 @@ pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
     let step = usize::try_from(number("step")?).map_err(|error| bad(error.to_string()))?;
     let seed = number("seed")?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
-    let part = |name: &str| {
+    let expected: usize = slots
+        .iter()
+        .map(|slot| 1 + slot.state_len(PARTS.len() - 1))
+        .sum();
+    if tensors.len() != expected {
+        let found = tensors.len();
+        return Err(bad(format!(
+            "it has {found} tensors, not the {expected} of what this configuration trains"
+        )));
+    }
+    let part = |part: &str| {
         slots
             .iter()
             .map(|slot| {
-                let name = format!("{name}/{}", slot.name);
+                if part != "weights" && slot.state_len(1) == 0 {
+                    return Ok(Vec::new());
+                }
+                let name = format!("{part}/{}", slot.name);
                 let view = tensors
                     .tensor(&name)
                     .map_err(|error| bad(error.to_string()))?;
@@ -173,29 +187,35 @@ pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
 mod tests {
     use super::*;
 
+    fn slot(name: &str, shape: &[usize], rate: f32) -> Slot {
+        Slot {
+            name: name.into(),
+            shape: shape.to_vec(),
+            linear: false,
+            decay: true,
+            rate,
+            adapted: false,
+        }
+    }
+
     #[test]
     fn a_checkpoint_comes_back_exactly_and_two_are_kept() {
         let folder =
             std::env::temp_dir().join(format!("medsam3-checkpoint-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("folder");
         let slots = vec![
-            Slot {
-                name: "a".into(),
-                shape: vec![2, 3],
-                decay: true,
-                rate: 1.0,
-            },
-            Slot {
-                name: "b".into(),
-                shape: vec![1],
-                decay: false,
-                rate: 1.0,
-            },
+            slot("a", &[2, 3], 1.0),
+            slot("b", &[1], 1.0),
+            slot("frozen", &[2], 0.0),
         ];
-        let mut state = State::new(vec![
+        let weights = vec![
             vec![0.1, -1e-30, 3.0, f32::MIN_POSITIVE, 5.5, 6.0],
             vec![7.0],
-        ]);
+            vec![8.0, 9.0],
+        ];
+        let mut state = State::new(weights, &slots);
+        assert!(state.first[2].is_empty() && state.average[2].is_empty());
+        assert_eq!(state.inference()[2], [8.0, 9.0]);
         for step in 1..=3 {
             state.step = step;
             state.second[0][1] = 0.25 * step as f32;
@@ -208,16 +228,14 @@ mod tests {
             load(&newest, &slots, 12),
             Err(TrainError::Checkpoint { .. })
         ));
-        let other = vec![Slot {
-            name: "a".into(),
-            shape: vec![3, 2],
-            decay: true,
-            rate: 1.0,
-        }];
-        assert!(matches!(
-            load(&newest, &other, 11),
-            Err(TrainError::Checkpoint { .. })
-        ));
+        let thawed: Vec<Slot> = slots.iter().map(|s| slot(&s.name, &s.shape, 1.0)).collect();
+        let turned = [vec![slot("a", &[3, 2], 1.0)], slots[1..].to_vec()].concat();
+        for other in [&slots[..2], &thawed, &turned] {
+            assert!(matches!(
+                load(&newest, other, 11),
+                Err(TrainError::Checkpoint { .. })
+            ));
+        }
         std::fs::remove_dir_all(folder).expect("clean up");
     }
 }

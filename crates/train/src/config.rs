@@ -188,6 +188,27 @@ pub struct ScheduleConfig {
     /// Parts of the model with learning rates of their own; a parameter belongs to the first group that has it.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// Low-rank adapters; where there are any, all that no group takes is frozen.
+    #[serde(default)]
+    pub lora: Option<LoraConfig>,
+}
+
+/// Low-rank adapters beside frozen linear weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoraConfig {
+    /// Rank of every adapter.
+    pub rank: usize,
+    /// The adapters' product is added `alpha / rank` times.
+    pub alpha: f32,
+    /// Peak learning rate of the adapters.
+    pub learning_rate: f32,
+    /// Beginnings of the names of the weights that get one; by default any.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// Endings of those names, e.g. `attn.qkv.weight`; by default every linear weight.
+    #[serde(default)]
+    pub targets: Vec<String>,
 }
 
 /// Parameters that share a learning rate.

@@ -21,6 +21,7 @@ use crate::foreign::foreign_prompts;
 use crate::measure::{FOREIGN, Judge};
 use crate::model_card::{self, Facts};
 use crate::parameters;
+use crate::prepare::{Prepared, prepare};
 use crate::tokens::PromptEncoder;
 
 /// What the caller knows and a checkpoint does not.
@@ -45,14 +46,17 @@ pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, Tra
 
     let device = Device::flex();
     let model = config.model.init(&device);
-    let (slots, _) = parameters::collect(&model);
+    let Prepared {
+        slots, adapters, ..
+    } = prepare(&config, &model)?;
     let newest = checkpoint::latest(&config.run.folder)?.ok_or_else(|| TrainError::Checkpoint {
         reason: "the run has none".to_owned(),
     })?;
     let state = checkpoint::load(&newest, &slots, config.run.seed)?;
     // What is measured is what is shipped: half precision.
-    let shipped: Vec<Vec<f32>> = state
-        .average
+    let values = state.inference();
+    let shipped: Vec<Vec<f32>> = adapters
+        .merged(&values)
         .iter()
         .map(|values| {
             values
@@ -138,7 +142,7 @@ pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, Tra
         source,
     })?;
     writer.file(TOKENIZER_FILE, &tokenizer).map_err(write)?;
-    let values: usize = state.weights.iter().map(Vec::len).sum();
+    let values: usize = shipped.iter().map(Vec::len).sum();
     let facts = Facts {
         config: &config,
         datasets: &datasets,

@@ -26,6 +26,9 @@ pub fn apply(
             group.prefixes.iter().any(begins)
         });
         let Some((at, group)) = owner.and_then(|at| Some((at, schedule.groups.get(at)?))) else {
+            if schedule.lora.is_some() {
+                slot.rate = 0.0;
+            }
             continue;
         };
         let rate = group.learning_rate.unwrap_or(schedule.learning_rate);

@@ -5,7 +5,8 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
-use medsam3_model::{Sam3, parameters};
+use medsam3_model::Sam3;
+use medsam3_model::parameters::{self, Held};
 
 /// What is known of a parameter besides its values.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,10 +15,26 @@ pub struct Slot {
     pub name: String,
     /// Shape as the model keeps it.
     pub shape: Vec<usize>,
+    /// Whether it is the matrix of a linear layer, kept as `[inputs, outputs]`.
+    pub linear: bool,
     /// Whether weight decay applies: to matrices, not to biases, norms and embeddings of positions and queries.
     pub decay: bool,
     /// Factor on the learning rate of the schedule; 0 freezes.
     pub rate: f32,
+    /// Whether a low-rank adapter changes it in its place.
+    pub adapted: bool,
+}
+
+impl Slot {
+    /// Whether a step has to find its gradient.
+    pub fn needs_gradient(&self) -> bool {
+        self.rate > 0.0 || self.adapted
+    }
+
+    /// How many values a moment or the average of it has: as many as it has itself, none where it is frozen.
+    pub fn state_len(&self, values: usize) -> usize {
+        if self.rate > 0.0 { values } else { 0 }
+    }
 }
 
 /// Slots and current values of a model.
@@ -44,8 +61,10 @@ pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
                 Slot {
                     name: info.name,
                     shape,
+                    linear: info.held == Held::Matrix,
                     decay,
                     rate: 1.0,
+                    adapted: false,
                 },
                 values,
             )
@@ -54,27 +73,32 @@ pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
 }
 
 /// The same model with other values, each a fresh leaf that a gradient is kept for where `train` is set.
-pub fn assign(model: Sam3, values: &[Vec<f32>], train: bool) -> Sam3 {
+pub fn assign<V: AsRef<[f32]>>(model: Sam3, values: &[V], train: bool) -> Sam3 {
     write(model, values, &mut std::iter::repeat(train))
 }
 
 /// The same model with other values, each a fresh leaf; gradients are kept for those that are not frozen.
-pub fn assign_trained(model: Sam3, values: &[Vec<f32>], slots: &[Slot]) -> Sam3 {
-    write(model, values, &mut slots.iter().map(|slot| slot.rate > 0.0))
+pub fn assign_trained<V: AsRef<[f32]>>(model: Sam3, values: &[V], slots: &[Slot]) -> Sam3 {
+    write(model, values, &mut slots.iter().map(Slot::needs_gradient))
 }
 
-fn write(model: Sam3, values: &[Vec<f32>], train: &mut dyn Iterator<Item = bool>) -> Sam3 {
-    struct Writer<'a> {
-        values: std::slice::Iter<'a, Vec<f32>>,
+fn write<V: AsRef<[f32]>>(
+    model: Sam3,
+    values: &[V],
+    train: &mut dyn Iterator<Item = bool>,
+) -> Sam3 {
+    struct Writer<'a, V> {
+        values: std::slice::Iter<'a, V>,
         train: &'a mut dyn Iterator<Item = bool>,
     }
-    impl ModuleMapper for Writer<'_> {
+    impl<V: AsRef<[f32]>> ModuleMapper for Writer<'_, V> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let (Some(values), Some(train)) = (self.values.next(), self.train.next()) else {
                 return param;
             };
             let (device, shape, id) = (param.lazy_device(), param.lazy_shape(), param.id);
-            let tensor = Tensor::from_data(TensorData::new(values.clone(), shape), &device);
+            let tensor =
+                Tensor::from_data(TensorData::new(values.as_ref().to_vec(), shape), &device);
             Param::initialized(id, tensor.set_require_grad(train))
         }
     }

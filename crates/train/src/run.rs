@@ -1,5 +1,6 @@
 //! The training loop: draw, differentiate on every worker, update, write down, save.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +15,11 @@ use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::corpus::{Dataset, Sample, Split, load_datasets, load_samples};
 use crate::error::TrainError;
+use crate::lora::Adapters;
+use crate::metrics::Metrics;
 use crate::objective::Terms;
 use crate::parameters::{self, Slot};
+use crate::prepare::{Prepared, prepare};
 use crate::sample::Sampler;
 use crate::schedule::learning_rate;
 use crate::start;
@@ -23,7 +27,6 @@ use crate::step;
 use crate::tokens::PromptEncoder;
 use crate::validate::validate;
 use crate::workers::{Workers, mean_gradients};
-use crate::{groups, metrics::Metrics};
 
 /// Steps over which progress is averaged.
 const REPORT_EVERY: usize = 20;
@@ -74,6 +77,7 @@ pub struct Trainer {
     /// The module tree; its values are those of `state`.
     model: Sam3,
     slots: Vec<Slot>,
+    adapters: Adapters,
     state: State,
     metrics: Metrics,
 }
@@ -125,15 +129,25 @@ impl Trainer {
             model = start::from_folder(model, folder)?;
             println!("starts from the weights of {}", folder.display());
         }
-        let (mut slots, weights) = parameters::collect(&model);
-        groups::apply(&mut slots, &config.schedule, config.model.vit.depth)?;
-        let count: usize = weights.iter().map(Vec::len).sum();
+        let Prepared {
+            slots,
+            weights,
+            adapters,
+        } = prepare(&config, &model)?;
+        let millions = |all: &mut dyn Iterator<Item = usize>| all.sum::<usize>() as f64 / 1e6;
         println!(
-            "{:.2} M parameters in {} tensors",
-            count as f64 / 1e6,
-            slots.len()
+            "{:.2} M parameters in {} tensors, {:.2} M of them trained, {} weights with an adapter",
+            millions(&mut weights.iter().map(Vec::len)),
+            slots.len(),
+            millions(
+                &mut weights
+                    .iter()
+                    .zip(&slots)
+                    .map(|(w, s)| s.state_len(w.len()))
+            ),
+            adapters.count(),
         );
-        let mut state = State::new(weights);
+        let mut state = State::new(weights, &slots);
         if resume && let Some(path) = checkpoint::latest(folder)? {
             state = checkpoint::load(&path, &slots, config.run.seed)?;
             println!("resumed at step {}", state.step);
@@ -147,6 +161,7 @@ impl Trainer {
             prompts,
             model,
             slots,
+            adapters,
             state,
             metrics,
         })
@@ -216,7 +231,9 @@ impl Trainer {
 
     /// One optimiser step; returns the loss terms and the norm of the gradient.
     fn step(&mut self, workers: &Workers, rate: f32) -> Result<(Terms, f32), TrainError> {
-        let results = workers.map(|worker| self.differentiate(worker));
+        let values = self.adapters.merged(&self.state.weights);
+        let results = workers.map(|worker| self.differentiate(worker, &values));
+        drop(values);
         let results = results.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (gradients, terms): (Vec<_>, Vec<_>) = results.into_iter().unzip();
         let terms = Terms::mean(&terms);
@@ -233,19 +250,23 @@ impl Trainer {
             clip_norm: schedule.clip_norm,
             ema: schedule.ema,
         };
-        let norm = self
-            .state
-            .update(&self.slots, &mean_gradients(gradients), &update);
+        let gradients = mean_gradients(gradients);
+        let gradients = self.adapters.gradients(&self.state.weights, gradients);
+        let norm = self.state.update(&self.slots, &gradients, &update);
         Ok((terms, norm))
     }
 
     /// One worker's share: its own batches, its own copy of the model.
-    fn differentiate(&self, worker: usize) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
+    fn differentiate(
+        &self,
+        worker: usize,
+        values: &[Cow<'_, [f32]>],
+    ) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
         let config = &self.config;
         let images = config.data.images_per_step / config.run.workers;
         let device = Device::flex().autodiff();
         let model = config.model.init(&device);
-        let model = parameters::assign_trained(model, &self.state.weights, &self.slots);
+        let model = parameters::assign_trained(model, values, &self.slots);
         let (mut gradients, mut terms) = (Vec::new(), Vec::new());
         for part in 0..config.data.accumulate {
             let stream = part * config.run.workers + worker;
@@ -265,7 +286,9 @@ impl Trainer {
 
     fn validate(&mut self) -> Result<(), TrainError> {
         let config = &self.config;
-        let model = parameters::assign(self.model.clone(), &self.state.average, false);
+        let values = self.state.inference();
+        let values = self.adapters.merged(&values);
+        let model = parameters::assign(self.model.clone(), &values, false);
         let sizes = [config.model.image_side, config.model.mask_grid()];
         let (datasets, samples) = &self.validation;
         let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);

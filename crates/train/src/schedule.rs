@@ -49,6 +49,7 @@ mod tests {
             clip_norm: 1.0,
             ema: 0.99,
             groups: vec![],
+            lora: None,
         }
     }
 

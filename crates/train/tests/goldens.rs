@@ -309,7 +309,7 @@ fn the_first_group_owns_a_parameter_and_an_empty_one_is_an_error() {
 fn frozen_parameters_stay() {
     let mut slots = vec![slot("a"), slot("b")];
     slots[0].rate = 0.0;
-    let mut state = State::new(vec![vec![1.0, 2.0], vec![3.0]]);
+    let mut state = State::new(vec![vec![1.0, 2.0], vec![3.0]], &slots);
     let update = Update {
         learning_rate: 0.1,
         weight_decay: 0.5,
@@ -337,6 +337,7 @@ fn schedule(learning_rate: f32) -> ScheduleConfig {
         clip_norm: 0.1,
         ema: 0.9,
         groups: vec![],
+        lora: None,
     }
 }
 
@@ -353,8 +354,10 @@ fn slot(name: &str) -> Slot {
     Slot {
         name: name.to_owned(),
         shape: vec![1],
+        linear: false,
         decay: true,
         rate: 1.0,
+        adapted: false,
     }
 }
 
@@ -378,20 +381,13 @@ fn adamw_matches_pytorch() {
     let case = &all["adamw"];
     let pair = |value: &Value| vec![numbers(&value[0]), numbers(&value[1])];
     let slots = [
+        slot("a"),
         Slot {
-            name: "a".into(),
-            shape: vec![2, 3],
-            decay: true,
-            rate: 1.0,
-        },
-        Slot {
-            name: "b".into(),
-            shape: vec![4],
             decay: false,
-            rate: 1.0,
+            ..slot("b")
         },
     ];
-    let mut state = State::new(pair(&case["start"]));
+    let mut state = State::new(pair(&case["start"]), &slots);
     let update = Update {
         learning_rate: 0.01,
         weight_decay: 0.1,

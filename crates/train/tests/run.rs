@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use image::{GrayImage, Luma};
 use medsam3_train::adamw::State;
-use medsam3_train::{TrainConfig, Trainer, checkpoint, parameters};
+use medsam3_train::config::LoraConfig;
+use medsam3_train::{TrainConfig, Trainer, checkpoint, prepare};
 use serde_json::{Value, json};
 
 /// Eight pictures with a bright disc; every other one has a dark bar too.
@@ -126,12 +127,11 @@ fn train(config: &TrainConfig, resume: bool) {
 }
 
 fn newest(config: &TrainConfig) -> State {
-    let model = config.model.init(&Device::flex());
-    let (slots, _) = parameters::collect(&model);
+    let prepared = prepare(config, &config.model.init(&Device::flex())).expect("slots");
     let path = checkpoint::latest(&config.run.folder)
         .expect("listed")
         .expect("a checkpoint");
-    checkpoint::load(&path, &slots, config.run.seed).expect("loaded")
+    checkpoint::load(&path, &prepared.slots, config.run.seed).expect("loaded")
 }
 
 fn corpus(name: &str) -> PathBuf {
@@ -142,10 +142,36 @@ fn corpus(name: &str) -> PathBuf {
 
 #[test]
 fn a_resumed_run_is_the_interrupted_one() {
-    let root = corpus("resume");
-    let whole = config(&root, "whole", 4);
+    resumes("resume", |_| ());
+}
+
+/// The frozen weights of such a run have no moments and stay as they were.
+#[test]
+fn a_resumed_run_with_adapters_is_the_interrupted_one() {
+    let state = resumes("resume-lora", |config| {
+        config.schedule.lora = Some(LoraConfig {
+            rank: 2,
+            alpha: 4.0,
+            learning_rate: 1e-2,
+            prefixes: vec!["detector.transformer.".into()],
+            targets: vec![],
+        });
+    });
+    let trained: Vec<_> = (0..state.weights.len())
+        .filter(|&at| !state.first[at].is_empty())
+        .collect();
+    assert!(!trained.is_empty() && trained.len() < state.weights.len());
+    let moved = |at: usize| state.first[at].iter().any(|&moment| moment != 0.0);
+    assert!(trained.into_iter().any(moved), "no adapter was trained");
+}
+
+fn resumes(name: &str, change: impl Fn(&mut TrainConfig)) -> State {
+    let root = corpus(name);
+    let mut whole = config(&root, "whole", 4);
+    change(&mut whole);
     train(&whole, false);
-    let parts = config(&root, "parts", 4);
+    let mut parts = config(&root, "parts", 4);
+    change(&mut parts);
     std::fs::create_dir_all(&parts.run.folder).expect("folder");
     let name = "checkpoint-0000002.safetensors";
     std::fs::copy(whole.run.folder.join(name), parts.run.folder.join(name)).expect("copied");
@@ -154,6 +180,7 @@ fn a_resumed_run_is_the_interrupted_one() {
     assert_eq!(a.step, 4);
     assert!(a == b, "weights, moments or averages differ");
     std::fs::remove_dir_all(root).expect("clean up");
+    b
 }
 
 #[test]
