@@ -100,7 +100,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let model = default_config().init(&Device::flex());
         let (slots, weights) = values::collect(&model);
-        let mut state = crate::adamw::State::new(weights);
+        let mut state = crate::adamw::State::new(weights, &slots);
         state.step = 3;
         for (at, value) in state.average.iter_mut().flatten().enumerate() {
             *value = at as f32 * 1e-6;
