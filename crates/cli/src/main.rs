@@ -31,6 +31,7 @@ enum Command {
     Inspect(commands::inspect::Arguments),
     Parity(commands::parity::Arguments),
     Train(commands::train::Arguments),
+    Export(commands::export::Arguments),
     Evaluate(commands::evaluate::Arguments),
     Bench(commands::bench::Arguments),
 }
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Parity(arguments) => commands::parity::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
     };

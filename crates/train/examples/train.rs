@@ -10,7 +10,9 @@ fn main() {
         eprintln!("usage: train CONFIG.toml [--resume]");
         std::process::exit(2);
     };
-    if let Err(error) = medsam3_train::run(std::path::Path::new(config), resume) {
+    if let Err(error) = medsam3_train::TrainConfig::read(config.as_ref())
+        .and_then(|config| medsam3_train::run(config, resume))
+    {
         eprintln!("{}: {error}\n{}", error.code(), error.next_step());
         std::process::exit(1);
     }

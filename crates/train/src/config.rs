@@ -30,6 +30,22 @@ pub struct TrainConfig {
     pub loss: LossWeights,
     /// Optimiser and its schedule.
     pub schedule: ScheduleConfig,
+    /// What an exported model folder is called and says of itself.
+    #[serde(default)]
+    pub export: ExportConfig,
+    /// The file that it was read from.
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+/// The model folder that a run becomes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExportConfig {
+    /// Name in the manifest; by default that of the run folder.
+    pub name: Option<String>,
+    /// How it was trained beyond what the configuration says, in words, for the model card.
+    pub recipe: String,
 }
 
 /// Where a run writes, and how often.
@@ -244,11 +260,20 @@ impl TrainConfig {
     /// # Errors
     /// Unreadable or invalid TOML, unknown fields, values that no training can run with.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let table = layers::read(path)?;
-        let config: Self = table
+        Self::read_with(path, &[])
+    }
+
+    /// As [`TrainConfig::read`], with single values put over those of the file, each as a line of TOML: `run.seed = 2`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_with(path: &Path, over: &[String]) -> Result<Self, TrainError> {
+        let table = layers::read(path, over)?;
+        let mut config: Self = table
             .try_into()
             .map_err(|source| TrainError::Toml { source })?;
         config.check()?;
+        config.file = path.to_owned();
         Ok(config)
     }
 

@@ -10,7 +10,7 @@ use medsam3_eval::{MASK_THRESHOLDS, Report, Thresholds, choose};
 use medsam3_model::parameters as canonical;
 use medsam3_weights::{
     MODEL_CARD_FILE, MaskRule, ModelDescription, Precision, PromptEntry, Provenance,
-    TOKENIZER_FILE, Writer,
+    TOKENIZER_FILE, Writer, today,
 };
 
 use crate::checkpoint;
@@ -22,25 +22,15 @@ use crate::measure::{FOREIGN, Judge};
 use crate::model_card::{self, Facts};
 use crate::parameters;
 use crate::prepare::{Prepared, prepare};
+use crate::record::{self, Record};
 use crate::tokens::PromptEncoder;
 
-/// What the caller knows and a checkpoint does not.
-#[derive(Debug, Clone)]
-pub struct About {
-    /// Day of writing, `YYYY-MM-DD`.
-    pub date: String,
-    /// Commit of this repository.
-    pub commit: String,
-    /// How and on what it was trained, in words, for the model card.
-    pub recipe: String,
-}
-
-/// Measures the newest checkpoint of a run and writes it to `target` as a model folder. Returns the test table.
+/// Measures the newest checkpoint of a run and writes it to `target` as a model folder: half precision, adapters merged.
+/// Returns the table of the test split, which is empty where `table` is false.
 ///
 /// # Errors
 /// See [`TrainError`]; `target` is then as it was.
-pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, TrainError> {
-    let config = TrainConfig::read(config)?;
+pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report, TrainError> {
     let data = &config.data;
     let datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
 
@@ -48,7 +38,7 @@ pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, Tra
     let model = config.model.init(&device);
     let Prepared {
         slots, adapters, ..
-    } = prepare(&config, &model)?;
+    } = prepare(config, &model)?;
     let newest = checkpoint::latest(&config.run.folder)?.ok_or_else(|| TrainError::Checkpoint {
         reason: "the run has none".to_owned(),
     })?;
@@ -100,29 +90,36 @@ pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, Tra
             )
         })
         .collect();
-    let test = judge.answers(&datasets, &foreign, Split::Test)?;
+    let test = if table {
+        judge.answers(&datasets, &foreign, Split::Test)?
+    } else {
+        Vec::new()
+    };
     let report = Report::new(&test, &thresholds);
 
     let write = |error: medsam3_weights::WeightsError| TrainError::Other {
         context: "writing the model",
         reason: error.to_string(),
     };
+    let record = record::read(&config.run.folder)?;
+    let origin = Origin::new(config, &datasets, record.as_ref());
     let description = ModelDescription {
-        name: "medsam3-default".to_owned(),
+        name: origin.name.clone(),
         config: serde_json::to_value(&config.model).map_err(|source| TrainError::Json {
             path: target.to_owned(),
             source,
         })?,
         precision: Precision::F16,
-        licence: model_card::LICENCE.to_owned(),
+        licence: origin.licence.clone(),
         provenance: Provenance {
             source: format!(
-                "trained from scratch on {} public datasets, see MODEL_CARD.md",
+                "{} on {} datasets, see {MODEL_CARD_FILE}",
+                origin.start,
                 datasets.len()
             ),
-            commit: about.commit.clone(),
-            date: about.date.clone(),
-            recipe: "configs/default.toml".to_owned(),
+            commit: origin.commit.clone(),
+            date: today(),
+            recipe: origin.file.clone(),
         },
         mask_rule: MaskRule::Semantic,
         prompts: entries(&datasets, &thresholds),
@@ -144,10 +141,10 @@ pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, Tra
     writer.file(TOKENIZER_FILE, &tokenizer).map_err(write)?;
     let values: usize = shipped.iter().map(Vec::len).sum();
     let facts = Facts {
-        config: &config,
+        config,
         datasets: &datasets,
         report: &report,
-        about,
+        origin: &origin,
         steps: state.step,
         values,
     };
@@ -156,6 +153,49 @@ pub fn export(config: &Path, target: &Path, about: &About) -> Result<Report, Tra
         .map_err(write)?;
     writer.finish().map_err(write)?;
     Ok(report)
+}
+
+/// Where a model comes from, in words.
+pub(crate) struct Origin {
+    /// Its name.
+    pub(crate) name: String,
+    /// The configuration that was named when it was trained.
+    pub(crate) file: String,
+    /// Commit at the first step; empty where that is not known.
+    pub(crate) commit: String,
+    /// Licence of the weights.
+    pub(crate) licence: String,
+    /// What its first weights were.
+    pub(crate) start: String,
+}
+
+impl Origin {
+    fn new(config: &TrainConfig, datasets: &[Dataset], record: Option<&Record>) -> Self {
+        let folder = config.run.folder.file_name().unwrap_or_default();
+        let git = record.and_then(|record| record.sessions.first()?.git.as_ref());
+        let start = record.and_then(|record| record.start.as_ref());
+        let file = record.map_or(&config.file, |record| &record.config_file);
+        Self {
+            name: (config.export.name.clone())
+                .unwrap_or_else(|| folder.to_string_lossy().into_owned()),
+            file: file.display().to_string(),
+            commit: git.map(|git| git.commit.clone()).unwrap_or_default(),
+            licence: record.map_or_else(
+                || model_card::licence(datasets).to_owned(),
+                |record| record.licence.clone(),
+            ),
+            start: match (start, &config.run.start_from) {
+                (Some(start), _) => format!(
+                    "trained on from {} ({}, SHA-256 {})",
+                    start.folder.display(),
+                    start.file,
+                    start.sha256
+                ),
+                (None, Some(folder)) => format!("trained on from {}", folder.display()),
+                (None, None) => "trained from scratch".to_owned(),
+            },
+        }
+    }
 }
 
 /// One entry per canonical prompt, with the synonyms of all datasets that have it.

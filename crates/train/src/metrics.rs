@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 
-const FILE: &str = "metrics.jsonl";
+/// Their name in the run folder.
+pub(crate) const METRICS_FILE: &str = "metrics.jsonl";
 
 #[derive(Serialize)]
 struct Line<T: Serialize> {
@@ -33,7 +34,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Opens the file of `folder` for a run that goes on after `step`.
     pub(crate) fn open(folder: &Path, step: usize) -> Result<Self, TrainError> {
-        let path = folder.join(FILE);
+        let path = folder.join(METRICS_FILE);
         let failed = |source| TrainError::Write {
             path: path.clone(),
             source,

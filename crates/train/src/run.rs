@@ -27,6 +27,7 @@ use crate::step;
 use crate::tokens::PromptEncoder;
 use crate::validate::validate;
 use crate::workers::{Workers, mean_gradients};
+use crate::{curves, record};
 
 /// Steps over which progress is averaged.
 const REPORT_EVERY: usize = 20;
@@ -49,14 +50,13 @@ struct Step {
     terms: Terms,
 }
 
-/// Trains by the configuration file, from the start or from the newest checkpoint of its run folder.
+/// Trains by the configuration, from the start or from the newest checkpoint of its run folder.
 ///
 /// A first interrupt (Ctrl-C or SIGTERM) ends the run after the current step with a checkpoint.
 ///
 /// # Errors
 /// See [`TrainError`]; a run that fails keeps its checkpoints.
-pub fn run(config: &Path, resume: bool) -> Result<(), TrainError> {
-    let config = TrainConfig::read(config)?;
+pub fn run(config: TrainConfig, resume: bool) -> Result<(), TrainError> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).map_err(|error| {
@@ -154,6 +154,7 @@ impl Trainer {
         }
         // What came after the checkpoint is done again.
         let metrics = Metrics::open(folder, state.step)?;
+        record::write(&config, &datasets, state.step)?;
         Ok(Self {
             config,
             sampler,
@@ -225,6 +226,7 @@ impl Trainer {
             }
         }
         let path = self.save()?;
+        curves::draw(&self.config.run.folder)?;
         println!("saved {}", path.display());
         Ok(())
     }
@@ -311,7 +313,8 @@ impl Trainer {
             );
         }
         let scores = serde_json::json!({ "scores": scores });
-        self.metrics.log("validation", self.state.step, scores)
+        self.metrics.log("validation", self.state.step, scores)?;
+        curves::draw(&config.run.folder)
     }
 
     fn save(&self) -> Result<PathBuf, TrainError> {

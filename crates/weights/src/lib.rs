@@ -22,6 +22,8 @@
 mod checkpoint;
 #[cfg(not(target_arch = "wasm32"))]
 mod convert;
+#[cfg(not(target_arch = "wasm32"))]
+mod day;
 mod error;
 mod hash;
 pub mod huggingface;
@@ -41,6 +43,8 @@ mod writer;
 pub use checkpoint::{Checkpoint, CheckpointError};
 #[cfg(not(target_arch = "wasm32"))]
 pub use convert::{CheckpointLayout, NeededTensor, Plan};
+#[cfg(not(target_arch = "wasm32"))]
+pub use day::today;
 pub use error::{Misshapen, WeightsError};
 pub use hash::{RunningHash, sha256_hex};
 pub use index::TensorInfo;

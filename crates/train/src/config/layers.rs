@@ -10,11 +10,20 @@ use crate::error::TrainError;
 const DEEPEST: usize = 8;
 const EXTENDS: &str = "extends";
 
-/// The table of `path` laid over those that it extends.
+/// The table of `path` laid over those that it extends, and the lines `over` over that.
 ///
 /// # Errors
 /// [`TrainError::Read`], [`TrainError::Toml`], and [`TrainError::Config`] for a chain without an end.
-pub(super) fn read(path: &Path) -> Result<Table, TrainError> {
+pub(super) fn read(path: &Path, over: &[String]) -> Result<Table, TrainError> {
+    let mut table = read_layers(path)?;
+    for line in over {
+        let line = toml::from_str(line).map_err(|source| TrainError::Toml { source })?;
+        lay_over(&mut table, line);
+    }
+    Ok(table)
+}
+
+fn read_layers(path: &Path) -> Result<Table, TrainError> {
     let mut table = read_one(path)?;
     let mut path = path.to_owned();
     for _ in 0..DEEPEST {
@@ -81,9 +90,10 @@ mod tests {
             "test.toml",
             "extends = \"leg.toml\"\na = 7\n[t.deep]\nz = 9\n",
         );
-        let read = read(&folder.path().join("test.toml")).expect("read");
+        let over = ["t.x = 8".to_owned()];
+        let read = read(&folder.path().join("test.toml"), &over).expect("read");
         let expected: Table =
-            toml::from_str("a = 7\nlist = [3]\n[t]\nx = 1\ny = 5\n[t.deep]\nz = 9\n")
+            toml::from_str("a = 7\nlist = [3]\n[t]\nx = 8\ny = 5\n[t.deep]\nz = 9\n")
                 .expect("TOML");
         assert_eq!(read, expected);
     }
@@ -92,7 +102,7 @@ mod tests {
     fn a_circle_is_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path(), "a.toml", "extends = \"a.toml\"\n");
-        let error = read(&folder.path().join("a.toml")).expect_err("a circle");
+        let error = read(&folder.path().join("a.toml"), &[]).expect_err("a circle");
         assert_eq!(error.code(), "TRAIN-CONFIG");
     }
 }
