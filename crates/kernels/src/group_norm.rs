@@ -3,6 +3,7 @@
 //! `[batch, height, width, channels]` in and out, in three passes: each chunk of pixels gives a mean and a sum of squared
 //! differences per channel, these are combined per group (Chan, Golub and LeVeque 1979), the map is scaled.
 
+use crate::{cpu, gradient};
 use crate::launch::{UNITS, empty, workgroups};
 use crate::product::Activation;
 use crate::route::{Kernel, Route, route};
@@ -34,6 +35,13 @@ pub fn group_norm(
         && batch <= 65_535
         && x.shape().num_elements() > 0;
     if !custom {
+        let x = match cpu::group_norm(x, groups, &gamma, &beta, EPSILON, relu) {
+            Ok(normed) => return normed,
+            Err(x) => x,
+        };
+        if let Some(normed) = gradient::group_norm(&x, &gamma, &beta, groups, EPSILON, relu) {
+            return normed;
+        }
         let activation = if relu {
             Activation::Relu
         } else {
@@ -48,6 +56,20 @@ pub fn group_norm(
         groups,
         relu,
     ))
+}
+
+/// Nearest-neighbour upsampling by exactly two, `[b, h, w, c] -> [b, 2h, 2w, c]`, plus a map of that size.
+pub fn upsample2_add(coarse: &Tensor<4>, fine: &Tensor<4>) -> Tensor<4> {
+    let [b, h, w, c] = coarse.dims();
+    cpu::upsample2_add(coarse, fine)
+        .or_else(|| gradient::upsample2_add(coarse, fine))
+        .unwrap_or_else(|| {
+            let cells = coarse.clone().reshape([b, h, 1, w, 1, c]);
+            cells
+                .expand([b, h, 2, w, 2, c])
+                .reshape([b, 2 * h, 2 * w, c])
+                + fine.clone()
+        })
 }
 
 /// The same by plain tensor operations, without ReLU.

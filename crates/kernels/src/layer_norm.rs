@@ -3,6 +3,7 @@
 //! `[.., width]` in and out. Sixteen threads share a row: each sums a part, the parts meet in shared memory. Mean first,
 //! then squares of the differences, as the reference's framework does it; a sum of squares alone loses digits.
 
+use crate::gradient;
 use crate::launch::empty;
 use crate::route::{Kernel, Route, route};
 use burn::backend::fusion::custom::TensorSpec;
@@ -30,7 +31,7 @@ pub fn layer_norm<const D: usize>(
     epsilon: f64,
 ) -> Tensor<D> {
     if !suits(&x) {
-        return burn_layer_norm(x, gamma, Some(beta), epsilon);
+        return on_cpu(x, gamma, beta, epsilon);
     }
     Tensor::from_dispatch(Dispatch::norm_custom(
         x.into_dispatch(),
@@ -50,7 +51,7 @@ pub fn add_layer_norm<const D: usize>(
 ) -> (Tensor<D>, Tensor<D>) {
     if !suits(&x) || x.dims() != y.dims() {
         let sum = x + y;
-        let normed = burn_layer_norm(sum.clone(), gamma, Some(beta), epsilon);
+        let normed = on_cpu(sum.clone(), gamma, beta, epsilon);
         return (sum, normed);
     }
     let (sum, normed) = Dispatch::add_norm_custom(
@@ -61,6 +62,17 @@ pub fn add_layer_norm<const D: usize>(
         epsilon as f32,
     );
     (Tensor::from_dispatch(sum), Tensor::from_dispatch(normed))
+}
+
+/// The operation that the CPU differentiates whole, or Burn's.
+fn on_cpu<const D: usize>(
+    x: Tensor<D>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
+    gradient::layer_norm(&x, &gamma, &beta, epsilon)
+        .unwrap_or_else(|| burn_layer_norm(x, gamma, Some(beta), epsilon))
 }
 
 fn suits<const D: usize>(x: &Tensor<D>) -> bool {

@@ -18,6 +18,11 @@
 pub mod attention;
 pub mod choice;
 pub mod cpu;
+#[cfg(not(target_arch = "wasm32"))]
+mod gradient;
+#[cfg(target_arch = "wasm32")]
+#[path = "gradient/none.rs"]
+mod gradient;
 pub mod group_norm;
 mod launch;
 pub mod layer_norm;
@@ -28,9 +33,9 @@ pub mod rope_qkv;
 pub mod route;
 pub mod self_test;
 
-pub use attention::{attention, window_attention};
+pub use attention::{attention, rope_attention, window_attention};
 pub use choice::{Choice, Measurement};
-pub use group_norm::group_norm;
+pub use group_norm::{group_norm, upsample2_add};
 pub use layer_norm::{add_layer_norm, layer_norm};
 pub use product::{Activation, Tiling, conv3x3, linear, linear_part, matmul};
 pub use q8::Q8;

@@ -8,7 +8,7 @@ use crate::trace::{at, is_recording};
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
-use medsam3_kernels::{Activation, add_layer_norm, conv3x3, cpu, group_norm, linear};
+use medsam3_kernels::{Activation, add_layer_norm, conv3x3, group_norm, linear};
 
 /// Uniform in `±1/sqrt(fan_in)`, the initial values that the reference's framework gives.
 pub(crate) fn uniform<const D: usize>(
@@ -245,19 +245,6 @@ impl GroupNorm {
 
     fn normed(&self, x: Tensor<4>, relu: bool) -> Tensor<4> {
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
-        cpu::group_norm(x, self.groups, &gamma, &beta, 1e-5, relu)
-            .unwrap_or_else(|x| group_norm(x, gamma, beta, self.groups, relu))
+        group_norm(x, gamma, beta, self.groups, relu)
     }
-}
-
-/// Nearest-neighbour upsampling by exactly two, `[b, h, w, c] -> [b, 2h, 2w, c]`, plus a map of that size.
-pub fn upsample2_add(coarse: &Tensor<4>, fine: &Tensor<4>) -> Tensor<4> {
-    let [b, h, w, c] = coarse.dims();
-    cpu::upsample2_add(coarse, fine).unwrap_or_else(|| {
-        let cells = coarse.clone().reshape([b, h, 1, w, 1, c]);
-        cells
-            .expand([b, h, 2, w, 2, c])
-            .reshape([b, 2 * h, 2 * w, c])
-            + fine.clone()
-    })
 }

@@ -4,11 +4,12 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, layer_norm, upsample2_add};
+use crate::layers::{Conv1x1, Conv3x3, GroupNorm, LayerNorm, layer_norm};
 use crate::model_misc::Mlp;
 use crate::trace::{at, scope};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
+use medsam3_kernels::upsample2_add;
 
 /// Groups of the pixel decoder's norms.
 const GROUPS: usize = 8;

@@ -11,7 +11,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 use medsam3_kernels::attention::WindowGrid;
-use medsam3_kernels::{Activation, Rope, linear, rope_qkv, window_attention};
+use medsam3_kernels::{Activation, Rope, linear, rope_attention};
 
 /// The kernel of the patch embedding; it has no bias.
 #[derive(Module, Debug)]
@@ -61,14 +61,13 @@ impl Attention {
             || Tensor::zeros([3 * width], &qkv.device()),
             |bias| bias.val(),
         );
-        let [q, k, v] = rope_qkv(qkv, bias, rope, (window, window));
         let grid = WindowGrid {
             rows,
             columns,
             window_rows: window,
             window_columns: window,
         };
-        let attended = window_attention(q, k, v, self.heads, grid);
+        let attended = rope_attention(qkv, bias, rope, self.heads, grid);
         at_as("proj", self.proj.forward(attended), |x| {
             partition(x, window)
         })

@@ -9,10 +9,11 @@ mod plain;
 mod variant;
 
 pub use plain::plain;
+pub(crate) use plain::to_grid;
 pub use variant::{Variant, candidates, choose, chosen};
 
-use crate::cpu;
 use crate::route::{Kernel, Route, route};
+use crate::{Rope, cpu, gradient, rope_qkv};
 use burn::backend::Dispatch;
 use burn::tensor::{Bool, FloatDType, Tensor};
 use custom::{AttentionOps as _, Extra};
@@ -34,6 +35,15 @@ pub struct WindowGrid {
 }
 
 impl WindowGrid {
+    /// `[batch, rows, columns, width] -> [batch * windows, window tokens, width]`, where windows fit the grid.
+    pub(crate) fn to_windows(self, x: Tensor<4>) -> Tensor<3> {
+        let [b, rows, columns, width] = x.dims();
+        let (high, wide) = (self.window_rows, self.window_columns);
+        x.reshape([b, rows / high, high, columns / wide, wide, width])
+            .permute([0, 1, 3, 2, 4, 5])
+            .reshape([b * self.windows(), high * wide, width])
+    }
+
     /// Windows that cover a grid.
     pub fn windows(&self) -> usize {
         self.rows.div_ceil(self.window_rows) * self.columns.div_ceil(self.window_columns)
@@ -80,8 +90,24 @@ pub fn window_attention(
     if is_custom(&q, heads) {
         custom(q, k, v, Extra::Nothing, heads, Some(grid))
     } else {
-        plain::to_grid(on_cpu(q, k, v, heads, None, None), grid)
+        to_grid(on_cpu(q, k, v, heads, None, None), grid)
     }
+}
+
+/// [`crate::rope_qkv`] and [`window_attention`] in one, from `qkv` `[batch, rows, columns, 3 * width]` on; `bias` is that of its
+/// projection.
+pub fn rope_attention(
+    qkv: Tensor<4>,
+    bias: Tensor<1>,
+    rope: &Rope,
+    heads: usize,
+    grid: WindowGrid,
+) -> Tensor<4> {
+    if let Some(result) = gradient::rope_attention(&qkv, rope, heads, grid) {
+        return result;
+    }
+    let [q, k, v] = rope_qkv(qkv, bias, rope, (grid.window_rows, grid.window_columns));
+    window_attention(q, k, v, heads, grid)
 }
 
 /// The CPU's own kernel, or plain operations where that does not apply.
@@ -93,7 +119,9 @@ fn on_cpu(
     masked: Option<Tensor<4, Bool>>,
     bias: Option<Tensor<4>>,
 ) -> Tensor<3> {
-    cpu::attention(&q, &k, &v, heads, masked.as_ref(), bias.as_ref())
+    let (mask, add) = (masked.as_ref(), bias.as_ref());
+    cpu::attention(&q, &k, &v, heads, mask, add)
+        .or_else(|| gradient::attention(&q, &k, &v, heads, mask, add))
         .unwrap_or_else(|| plain(q, k, v, heads, masked, bias))
 }
 

@@ -4,12 +4,13 @@ use super::gemm::{DEPTH, Into, Matrix, Packed, Rows, partial_product};
 use super::math::exp2;
 use super::threads;
 use super::view::{Mask, View, tensor};
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 use macerator::Simd;
 use std::f32::consts::LOG2_E;
+use std::sync::Arc;
 
 /// Queries of a tile, whole register tiles.
-const QUERIES: usize = 96;
+pub(super) const QUERIES: usize = 96;
 /// Most keys of a tile; a 24x24 window is one tile.
 const KEYS: usize = 3 * DEPTH;
 /// Most queries of a task: enough that packing keys and values for each does not show.
@@ -26,63 +27,92 @@ pub fn attention(
     masked: Option<&Tensor<4, Bool>>,
     bias: Option<&Tensor<4>>,
 ) -> Option<Tensor<3>> {
-    let [b, n, width] = q.dims();
-    let m = k.dims()[1];
-    let scores = [b, heads, n, m];
-    if k.dims() != [b, m, width]
-        || v.dims() != [b, m, width]
-        || bias.is_some_and(|bias| bias.dims() != scores)
-        || b * heads * n * m * width == 0
-        || !width.is_multiple_of(heads)
-        || width / heads > DEPTH
-    {
-        return None;
-    }
-    let head_dim = width / heads;
-    let call = Call {
-        q: View::of(q)?,
-        k: View::of(k)?,
-        v: View::of(v)?,
-        head_dim,
-        masked: match masked {
-            Some(masked) => Some(Mask::of(masked.clone(), scores)?),
-            None => None,
-        },
-        bias: match bias {
-            Some(bias) => Some(View::of(bias)?),
-            None => None,
-        },
+    let masked = match masked {
+        Some(masked) => Some(Arc::new(Mask::of(
+            masked.clone(),
+            scores_of(q, k, heads),
+        )?)),
+        None => None,
     };
-    let tasks = n.div_ceil(TASK);
-    let parts = threads::map(b * heads * tasks, |task| {
-        let (rest, part) = (task / tasks, task % tasks);
-        call.head(
-            [rest / heads, rest % heads],
-            part * TASK..n.min((part + 1) * TASK),
-        )
-    });
-    let mut out = vec![0.0; b * n * width];
-    threads::for_chunks(&mut out, width, |row, out| {
-        let (image, query) = (row / n, row % n);
-        for (head, out) in out.chunks_mut(head_dim).enumerate() {
-            let part = &parts[(image * heads + head) * tasks + query / TASK];
-            let start = query % TASK * head_dim;
-            out.copy_from_slice(&part[start..start + head_dim]);
-        }
-    });
-    Some(tensor(out, [b, n, width], &q.device()))
+    Some(Call::new(q, k, v, heads, masked, bias)?.result())
 }
 
-struct Call {
-    q: View<3>,
-    k: View<3>,
-    v: View<3>,
-    head_dim: usize,
-    masked: Option<Mask>,
+/// Extents of the scores, `[b, heads, n, m]`.
+pub(crate) fn scores_of(q: &Tensor<3>, k: &Tensor<3>, heads: usize) -> [usize; 4] {
+    [q.dims()[0], heads, q.dims()[1], k.dims()[1]]
+}
+
+/// Queries, keys and values of one attention.
+pub(crate) struct Call {
+    pub(super) q: View<3>,
+    pub(super) k: View<3>,
+    pub(super) v: View<3>,
+    pub(super) heads: usize,
+    pub(super) head_dim: usize,
+    masked: Option<Arc<Mask>>,
     bias: Option<View<4>>,
+    pub(super) device: Device,
 }
 
 impl Call {
+    /// `None` where an extent does not fit the others or a tensor is not a plain one of the CPU.
+    pub fn new(
+        q: &Tensor<3>,
+        k: &Tensor<3>,
+        v: &Tensor<3>,
+        heads: usize,
+        masked: Option<Arc<Mask>>,
+        bias: Option<&Tensor<4>>,
+    ) -> Option<Self> {
+        let [b, n, width] = q.dims();
+        let m = k.dims()[1];
+        if k.dims() != [b, m, width]
+            || v.dims() != [b, m, width]
+            || bias.is_some_and(|bias| bias.dims() != [b, heads, n, m])
+            || b * heads * n * m * width == 0
+            || !width.is_multiple_of(heads)
+            || width / heads > DEPTH
+        {
+            return None;
+        }
+        Some(Self {
+            q: View::of(q)?,
+            k: View::of(k)?,
+            v: View::of(v)?,
+            heads,
+            head_dim: width / heads,
+            masked,
+            bias: match bias {
+                Some(bias) => Some(View::of(bias)?),
+                None => None,
+            },
+            device: q.device(),
+        })
+    }
+
+    /// `[b, n, width]`
+    pub fn result(&self) -> Tensor<3> {
+        let ([b, n, width], heads) = (self.q.dims, self.heads);
+        let tasks = n.div_ceil(TASK);
+        let parts = threads::map(b * heads * tasks, |task| {
+            let (rest, part) = (task / tasks, task % tasks);
+            self.head(
+                [rest / heads, rest % heads],
+                part * TASK..n.min((part + 1) * TASK),
+            )
+        });
+        let mut out = vec![0.0; b * n * width];
+        threads::for_chunks(&mut out, width, |row, out| {
+            let (image, query) = (row / n, row % n);
+            for (head, out) in out.chunks_mut(self.head_dim).enumerate() {
+                let part = &parts[(image * heads + head) * tasks + query / TASK];
+                let start = query % TASK * self.head_dim;
+                out.copy_from_slice(&part[start..start + self.head_dim]);
+            }
+        });
+        tensor(out, [b, n, width], &self.device)
+    }
+
     /// One head for some queries, `[queries, head_dim]`.
     fn head(&self, at: [usize; 2], queries: core::ops::Range<usize>) -> Vec<f32> {
         let (width, m) = (self.head_dim, self.k.dims[1]);
@@ -129,7 +159,7 @@ impl Call {
     }
 
     /// `count` rows from `token` on of one head of one image.
-    fn part<'a>(
+    pub(super) fn part<'a>(
         &self,
         view: &'a View<3>,
         [image, head]: [usize; 2],
@@ -146,7 +176,7 @@ impl Call {
     }
 
     /// Adds the bias to scores, which are to base two, and takes masked keys out.
-    fn adjust(
+    pub(super) fn adjust(
         &self,
         scores: &mut [f32],
         [image, head]: [usize; 2],
@@ -223,10 +253,10 @@ fn exponentials<S: Simd>(
 }
 
 /// Independent sums or maxima, so that the order of additions does not keep them from being vectors.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 
 #[inline(always)]
-fn maximum(values: &[f32]) -> f32 {
+pub(super) fn maximum(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let mut chunks = values.chunks_exact(LANES);
     for chunk in &mut chunks {
@@ -241,7 +271,7 @@ fn maximum(values: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn exponentials_of_row(values: &mut [f32], origin: f32) -> f32 {
+pub(super) fn exponentials_of_row(values: &mut [f32], origin: f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
     let mut chunks = values.chunks_exact_mut(LANES);
     for chunk in &mut chunks {

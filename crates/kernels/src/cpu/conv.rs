@@ -65,7 +65,7 @@ pub fn conv3x3(x: &Tensor<4>, weight: &Tensor<2>, bias: &Tensor<1>) -> Option<Te
 }
 
 /// Rows of a strip: near [`CELLS`] cells, but at least four strips to share out.
-fn strip_rows(h: usize, w: usize) -> usize {
+pub(super) fn strip_rows(h: usize, w: usize) -> usize {
     (CELLS / w).clamp(1, h.div_ceil(4))
 }
 
@@ -80,7 +80,7 @@ pub fn conv3x3_cells(h: usize, w: usize) -> usize {
 }
 
 /// Rows `top - 1` to `top + count` with a border of zeros: `[count + 2, w + 2, c]`.
-fn pad(x: &[f32], [h, w, c]: [usize; 3], top: usize, count: usize) -> Vec<f32> {
+pub(super) fn pad(x: &[f32], [h, w, c]: [usize; 3], top: usize, count: usize) -> Vec<f32> {
     let wide = (w + 2) * c;
     let mut padded = vec![0.0; (count + 2) * wide];
     for (y, row) in padded.chunks_mut(wide).enumerate() {

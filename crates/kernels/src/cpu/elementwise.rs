@@ -23,6 +23,30 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, Tensor<D>> {
     })
 }
 
+/// `gradient` times the derivative of GELU at `x`; both on the CPU and of one shape.
+pub(crate) fn gelu_gradient<const D: usize>(gradient: Tensor<D>, x: &Tensor<D>) -> Option<Tensor<D>> {
+    let x = Dense::of(x.clone())?;
+    change(gradient, |values| {
+        for_chunks(values, CHUNK, |i, part| {
+            let x = &x.values()[i * CHUNK..];
+            times_gelu_derivative(part, x);
+        });
+    })
+    .ok()
+}
+
+/// `gradient` where `y`, the result of ReLU, is above zero, and zero elsewhere; both on the CPU and of one shape.
+pub(crate) fn relu_gradient<const D: usize>(gradient: Tensor<D>, y: &Tensor<D>) -> Option<Tensor<D>> {
+    let y = Dense::of(y.clone())?;
+    change(gradient, |values| {
+        for_chunks(values, CHUNK, |i, part| {
+            let y = &y.values()[i * CHUNK..];
+            zero_where_not_above(part, y);
+        });
+    })
+    .ok()
+}
+
 /// Each cell of `coarse` `[b, h, w, c]` four times, plus `fine` `[b, 2h, 2w, c]`.
 pub fn upsample2_add(coarse: &Tensor<4>, fine: &Tensor<4>) -> Option<Tensor<4>> {
     let [b, h, w, c] = coarse.dims();
@@ -49,6 +73,24 @@ pub fn upsample2_add(coarse: &Tensor<4>, fine: &Tensor<4>) -> Option<Tensor<4>> 
         }
     });
     Some(tensor(out, [b, 2 * h, 2 * w, c], &device))
+}
+
+/// The sums of the four cells that [`upsample2_add`] makes of one: `[b, 2h, 2w, c] -> [b, h, w, c]`.
+pub(crate) fn sum_of_blocks(fine: &Tensor<4>) -> Option<Tensor<4>> {
+    let [b, height, width, c] = fine.dims();
+    let (h, w) = (height / 2, width / 2);
+    let device = fine.device();
+    let fine = Dense::of(fine.clone())?;
+    let mut out = vec![0.0; b * h * w * c];
+    for_chunks(&mut out, w * c, |i, out| {
+        let rows = &fine.values()[2 * i * width * c..2 * (i + 1) * width * c];
+        for (x, out) in out.chunks_mut(c).enumerate() {
+            for from in [2 * x, 2 * x + 1, width + 2 * x, width + 2 * x + 1] {
+                add_all(out, &rows[from * c..(from + 1) * c]);
+            }
+        }
+    });
+    Some(tensor(out, [b, h, w, c], &device))
 }
 
 /// A row of zeros, then for each of `n` rows of `along_x` and `along_y` `[b, heads, n, grid]` their sums over a square,
@@ -96,6 +138,20 @@ pub(super) fn relu_all<S: Simd>(values: &mut [f32]) {
     for value in values {
         // Not `max`: that would turn NaN into zero.
         *value = if *value < 0.0 { 0.0 } else { *value };
+    }
+}
+
+#[macerator::with_simd]
+fn times_gelu_derivative<S: Simd>(values: &mut [f32], x: &[f32]) {
+    for (value, x) in values.iter_mut().zip(x) {
+        *value *= math::gelu_derivative(*x);
+    }
+}
+
+#[macerator::with_simd]
+fn zero_where_not_above<S: Simd>(values: &mut [f32], y: &[f32]) {
+    for (value, y) in values.iter_mut().zip(y) {
+        *value = if *y > 0.0 { *value } else { 0.0 };
     }
 }
 

@@ -103,6 +103,11 @@ impl Packed {
         }
     }
 
+    /// Columns of the matrix that was packed.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// Rows from `first`, a multiple of [`DEPTH`], to the end of its run, of the panels from column `column` on.
     fn run(&self, first: usize, column: usize, columns: usize) -> &[f32] {
         let panel = panel_width();

@@ -47,9 +47,9 @@ pub(super) fn exp2(x: f32) -> f32 {
     if x < -126.0 { 0.0 } else { mantissa * power }
 }
 
-/// Exact GELU, `x / 2 * (1 + erf(x / sqrt 2))`.
+/// `1 + erf(x / sqrt 2)`.
 #[inline(always)]
-pub(super) fn gelu(x: f32) -> f32 {
+fn doubled_normal_distribution(x: f32) -> f32 {
     let z = x * std::f32::consts::FRAC_1_SQRT_2;
     let distance = z.abs();
     let near = z * polynomial(
@@ -83,8 +83,22 @@ pub(super) fn gelu(x: f32) -> f32 {
     // Beyond 4 erfc is below half a unit in the last place of one.
     let tail = if distance > 4.0 { 0.0 } else { tail };
     let far = if x < 0.0 { tail } else { 2.0 - tail };
-    let doubled = if distance < 1.0 { 1.0 + near } else { far };
-    0.5 * x * doubled
+    if distance < 1.0 { 1.0 + near } else { far }
+}
+
+/// Exact GELU, `x / 2 * (1 + erf(x / sqrt 2))`.
+#[inline(always)]
+pub(super) fn gelu(x: f32) -> f32 {
+    0.5 * x * doubled_normal_distribution(x)
+}
+
+/// Derivative of exact GELU: the normal distribution plus `x` times its density.
+#[inline(always)]
+pub(super) fn gelu_derivative(x: f32) -> f32 {
+    // 1 / sqrt(2 pi)
+    const TOP: f32 = 0.398_942_3;
+    let density = TOP * exp2(-0.5 * std::f32::consts::LOG2_E * x * x);
+    fma(x, density, 0.5 * doubled_normal_distribution(x))
 }
 
 #[cfg(test)]
@@ -110,6 +124,13 @@ mod tests {
                 error < 1.5e-7 * f64::from(x).abs().max(0.1),
                 "gelu({x}) off by {error}"
             );
+        }
+        for i in -24_000..=24_000 {
+            let x = f64::from(i as f32 / 2000.0);
+            let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            let expected = 0.5 * (1.0 + libm::erf(x / 2f64.sqrt())) + x * density;
+            let error = (f64::from(gelu_derivative(x as f32)) - expected).abs();
+            assert!(error < 3e-7, "derivative of gelu at {x} off by {error}");
         }
         assert_eq!(exp2(f32::NEG_INFINITY), 0.0);
         assert_eq!(gelu(-50.0), 0.0);

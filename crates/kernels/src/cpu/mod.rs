@@ -12,20 +12,29 @@
     reason = "the error is the tensor that came in, moved as any tensor is"
 )]
 
-mod attention;
+pub(crate) mod attention;
+mod attention_gradient;
 mod conv;
+mod conv_gradient;
 mod elementwise;
 mod gemm;
+pub(crate) mod layer_norm;
 mod linear;
 mod math;
 mod norm;
 mod rope;
 mod threads;
-mod view;
+mod transposed;
+pub(crate) mod view;
 
 pub use attention::attention;
 pub use conv::{conv3x3, conv3x3_cells};
+pub(crate) use conv_gradient::{conv3x3_gradient_of_kernel, conv3x3_gradient_of_map};
+pub(crate) use elementwise::{gelu_gradient, relu_gradient, sum_of_blocks};
 pub use elementwise::{axial_sums, gelu, relu, upsample2_add};
 pub use linear::linear;
 pub use norm::group_norm;
+pub(crate) use norm::group_norm_gradient;
 pub use rope::rope_qkv;
+pub(crate) use rope::rope_qkv_gradient;
+pub(crate) use transposed::{column_sums, product_of_columns};

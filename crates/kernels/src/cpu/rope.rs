@@ -2,6 +2,7 @@
 
 use super::threads::for_chunks;
 use super::view::{Dense, tensor};
+use crate::attention::WindowGrid;
 use crate::rope_qkv::Rope;
 use burn::tensor::Tensor;
 use macerator::Simd;
@@ -79,4 +80,50 @@ fn rotate<S: Simd>(out: &mut [f32], values: &[f32], cos: &[f32], sin: &[f32]) {
             out[1] = pair[1] * cos[1] + pair[0] * sin[1];
         }
     }
+}
+
+/// The gradient of `qkv` `[b, rows, columns, 3 * width]` from those of q, k and v `[b * windows, window tokens, width]`: turned
+/// back and put in their places. Windows fit the grid.
+pub(crate) fn rope_qkv_gradient(
+    [q, k, v]: [&Tensor<3>; 3],
+    rope: &Rope,
+    grid: WindowGrid,
+) -> Option<Tensor<4>> {
+    let [windows, tokens, width] = q.dims();
+    let head_dim = rope.cos.dims()[1];
+    let device = q.device();
+    let [q, k, v] = [
+        Dense::of(q.clone())?,
+        Dense::of(k.clone())?,
+        Dense::of(v.clone())?,
+    ];
+    let (cos, sin) = (Dense::of(rope.cos.clone())?, Dense::of(rope.sin.clone())?);
+    let back: Vec<f32> = sin.values().iter().map(|sin| -sin).collect();
+    let across = grid.columns / grid.window_columns;
+    let images = windows / grid.windows();
+    let mut out = vec![0.0; windows * tokens * 3 * width];
+    // A task is one row of the grid.
+    for_chunks(&mut out, grid.columns * 3 * width, |i, out| {
+        let (image, row) = (i / grid.rows, i % grid.rows);
+        for (column, out) in out.chunks_mut(3 * width).enumerate() {
+            let window = image * grid.windows()
+                + row / grid.window_rows * across
+                + column / grid.window_columns;
+            let token =
+                row % grid.window_rows * grid.window_columns + column % grid.window_columns;
+            let from = (window * tokens + token) * width..(window * tokens + token + 1) * width;
+            let angles = token * head_dim..(token + 1) * head_dim;
+            let (cos, back) = (&cos.values()[angles.clone()], &back[angles]);
+            let (of_q, rest) = out.split_at_mut(width);
+            let (of_k, of_v) = rest.split_at_mut(width);
+            rotate(of_q, &q.values()[from.clone()], cos, back);
+            rotate(of_k, &k.values()[from.clone()], cos, back);
+            of_v.copy_from_slice(&v.values()[from]);
+        }
+    });
+    Some(tensor(
+        out,
+        [images, grid.rows, grid.columns, 3 * width],
+        &device,
+    ))
 }

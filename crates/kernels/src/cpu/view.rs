@@ -6,8 +6,11 @@ use burn::backend::{
 };
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 
+/// A tensor of the Flex device.
+pub(crate) type Host = FloatTensor<Flex>;
+
 /// The host tensor behind `x`: f32, on the Flex device, not tracked by autodiff. Any other comes back as it is.
-pub(super) fn float<const D: usize>(x: Tensor<D>) -> Result<FloatTensor<Flex>, Tensor<D>> {
+pub(crate) fn host<const D: usize>(x: Tensor<D>) -> Result<Host, Tensor<D>> {
     let x = x.into_dispatch();
     match (x.kind, x.autodiff) {
         (DispatchTensorKind::Flex(BackendTensor::Float(x)), DispatchAutodiffContext::Disabled)
@@ -21,7 +24,7 @@ pub(super) fn float<const D: usize>(x: Tensor<D>) -> Result<FloatTensor<Flex>, T
 
 /// Values of a tensor with the step of each axis. Keeps the values alive.
 pub(super) struct View<const D: usize> {
-    tensor: FloatTensor<Flex>,
+    tensor: Host,
     /// Extents.
     pub dims: [usize; D],
     /// Steps in values.
@@ -30,10 +33,10 @@ pub(super) struct View<const D: usize> {
 }
 
 impl<const D: usize> View<D> {
-    /// `None` where [`float`] gives none or an axis runs backwards.
+    /// `None` where [`host`] gives none or an axis runs backwards.
     pub fn of(x: &Tensor<D>) -> Option<Self> {
         let dims = x.dims();
-        let tensor = float(x.clone()).ok()?;
+        let tensor = host(x.clone()).ok()?;
         let mut steps = [0; D];
         for (step, &stride) in steps.iter_mut().zip(tensor.layout().strides()) {
             *step = usize::try_from(stride).ok()?;
@@ -55,15 +58,15 @@ impl<const D: usize> View<D> {
 
 /// A contiguous copy of `x`, or `x` itself where it is contiguous.
 pub(super) struct Dense {
-    tensor: FloatTensor<Flex>,
+    tensor: Host,
     start: usize,
     end: usize,
 }
 
 impl Dense {
-    /// `None` where [`float`] gives none.
+    /// `None` where [`host`] gives none.
     pub fn of<const D: usize>(x: Tensor<D>) -> Option<Self> {
-        let tensor = float(x).ok()?.to_contiguous();
+        let tensor = host(x).ok()?.to_contiguous();
         let (start, end) = tensor.layout().contiguous_offsets()?;
         Some(Self { tensor, start, end })
     }
@@ -75,7 +78,8 @@ impl Dense {
 }
 
 /// True at keys to leave out, with the step of each axis (zero where the axis is repeated).
-pub(super) struct Mask {
+#[derive(Debug)]
+pub(crate) struct Mask {
     values: Vec<bool>,
     steps: [usize; 4],
 }
@@ -115,14 +119,14 @@ pub(super) fn tensor<const D: usize>(
     Tensor::from_data(TensorData::new(values, dims), device)
 }
 
-/// Applies `change` to the values of `x`, in place where nothing else holds them; gives `x` back where [`float`] does.
+/// Applies `change` to the values of `x`, in place where nothing else holds them; gives `x` back where [`host`] does.
 pub(super) fn change<const D: usize>(
     x: Tensor<D>,
     change: impl FnOnce(&mut [f32]),
 ) -> Result<Tensor<D>, Tensor<D>> {
     let dims = x.dims();
     let device = x.device();
-    let mut inner = float(x)?;
+    let mut inner = host(x)?;
     if let Some((0, end)) = inner.layout().contiguous_offsets()
         && let Some(values) = inner.try_storage_mut::<f32>()
     {
@@ -138,7 +142,8 @@ pub(super) fn change<const D: usize>(
     Ok(tensor(values, dims, &device))
 }
 
-fn wrap<const D: usize>(x: FloatTensor<Flex>) -> Tensor<D> {
+/// `x` as a tensor of `D` axes, which it must have.
+pub(crate) fn wrap<const D: usize>(x: Host) -> Tensor<D> {
     Tensor::from_dispatch(DispatchTensor {
         kind: DispatchTensorKind::Flex(BackendTensor::Float(x)),
         autodiff: DispatchAutodiffContext::Disabled,

@@ -2,7 +2,7 @@
 //! run and which the kernels are compared with.
 
 use super::tiling::Activation;
-use crate::cpu;
+use crate::{cpu, gradient};
 use burn::tensor::Tensor;
 use burn::tensor::module::linear as burn_linear;
 use core::ops::Range;
@@ -17,6 +17,7 @@ pub(super) fn linear<const D: usize>(
     activation: Activation,
 ) -> Tensor<D> {
     cpu::linear(&x, &weight, bias.as_ref(), activation)
+        .or_else(|| gradient::linear(&x, &weight, bias.as_ref(), activation))
         .unwrap_or_else(|| activation.apply(burn_linear(x, weight, bias)))
 }
 
@@ -37,7 +38,9 @@ pub(super) fn linear_q8<const D: usize>(
 
 /// A product over gathered neighbourhoods, in strips of rows.
 pub(super) fn conv3x3(x: Tensor<4>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<4> {
-    cpu::conv3x3(&x, &weight, &bias).unwrap_or_else(|| gathered(x, weight, bias))
+    cpu::conv3x3(&x, &weight, &bias)
+        .or_else(|| gradient::conv3x3(&x, &weight, &bias))
+        .unwrap_or_else(|| gathered(x, weight, bias))
 }
 
 fn gathered(x: Tensor<4>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<4> {
