@@ -11,7 +11,7 @@ use crate::necks::{self, NeckLevel};
 use crate::position_encoding::sine_map;
 use crate::text_encoder_ve::VETextEncoder;
 use crate::trace::{at, scope};
-use crate::vitdet::ViT;
+use crate::vitdet::{BranchFactors, ViT};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
@@ -157,8 +157,22 @@ impl Sam3Config {
 impl Sam3 {
     /// The work per image: `[b, 3, side, side]` in -1..1.
     pub fn encode_image(&self, image: Tensor<4>) -> ImageFeatures {
+        self.encode_image_scaled(image, Vec::new())
+    }
+
+    /// As [`Sam3::encode_image`], with factors of the trunk's residual branches: training drops some of them.
+    pub fn encode_image_scaled(
+        &self,
+        image: Tensor<4>,
+        factors: Vec<BranchFactors>,
+    ) -> ImageFeatures {
         scope("backbone.vision_backbone", || {
-            let trunk = scope("trunk", || self.encode_trunk(image));
+            let trunk = scope("trunk", || {
+                self.backbone
+                    .vision_backbone
+                    .trunk
+                    .forward_scaled(image, factors)
+            });
             self.neck(&trunk)
         })
     }

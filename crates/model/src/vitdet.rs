@@ -9,7 +9,7 @@ use crate::rope::axial;
 use crate::trace::{at, at_as, scope};
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use medsam3_kernels::attention::WindowGrid;
 use medsam3_kernels::{Activation, Rope, linear, rope_attention};
 
@@ -122,21 +122,41 @@ impl Block {
     }
 
     /// `[b, grid, grid, width]` in and out.
-    fn forward(&self, x: Tensor<4>, ropes: &Ropes) -> Tensor<4> {
+    fn forward(&self, x: Tensor<4>, ropes: &Ropes, factors: Option<&BranchFactors>) -> Tensor<4> {
         let [_, grid, _, _] = x.dims();
         let normed = at("norm1", self.norm1.forward(x.clone()));
         let attended = scope("attn", || match self.window {
             0 => self.attn.forward(normed, grid, &ropes.global),
             window => self.attn.forward(normed, window, &ropes.window),
         });
+        let attended = scaled(attended, factors.map(|factors| &factors.attention));
         let (x, hidden) = self.norm2.after_sum(x, attended);
         let hidden = at("norm2", hidden);
         let hidden = scope("mlp", || {
             let hidden = self.mlp.fc1.activated("fc1", hidden, Activation::Gelu);
             at("fc2", self.mlp.fc2.forward(hidden))
         });
-        at("", x + hidden)
+        at("", x + scaled(hidden, factors.map(|factors| &factors.mlp)))
     }
+}
+
+/// What the two residual branches of a block are multiplied with, per image: stochastic depth (Huang et al. 2016), as the
+/// reference's drop-path has it, is 0 for a branch that is dropped and `1 / (1 - rate)` for one that is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BranchFactors {
+    /// Of attention, `[b]`.
+    pub attention: Vec<f32>,
+    /// Of the MLP, `[b]`.
+    pub mlp: Vec<f32>,
+}
+
+fn scaled(branch: Tensor<4>, factors: Option<&Vec<f32>>) -> Tensor<4> {
+    let Some(factors) = factors else {
+        return branch;
+    };
+    let data = TensorData::new(factors.clone(), [factors.len(), 1, 1, 1]);
+    let factors = Tensor::from_data(data, &branch.device());
+    branch * factors
 }
 
 /// Rotary tables of one forward pass.
@@ -166,6 +186,7 @@ pub struct TrunkPass {
     /// `[b, grid, grid, width]`
     pub x: Tensor<4>,
     ropes: Ropes,
+    factors: Vec<BranchFactors>,
     next: usize,
 }
 
@@ -212,7 +233,13 @@ impl ViT {
 
     /// `[b, 3, side, side] -> [b, grid, grid, width]`
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        self.forward_scaled(image, Vec::new())
+    }
+
+    /// As [`ViT::forward`], with the factors of every block's branches; of blocks that have none they are 1.
+    pub fn forward_scaled(&self, image: Tensor<4>, factors: Vec<BranchFactors>) -> Tensor<4> {
         let mut pass = self.begin(image);
+        pass.factors = factors;
         while pass.next < self.blocks.len() {
             pass = self.advance(pass);
         }
@@ -228,19 +255,32 @@ impl ViT {
             self.ln_pre.forward(x + self.position_embedding(grid)),
         );
         let ropes = self.ropes(grid, &x.device());
-        TrunkPass { x, ropes, next: 0 }
+        TrunkPass {
+            x,
+            ropes,
+            factors: Vec::new(),
+            next: 0,
+        }
     }
 
     /// One more block; behind the last one nothing happens.
     pub fn advance(&self, pass: TrunkPass) -> TrunkPass {
-        let TrunkPass { x, ropes, next } = pass;
-        let Some(block) = self.blocks.get(next) else {
-            return TrunkPass { x, ropes, next };
+        let Some(block) = self.blocks.get(pass.next) else {
+            return pass;
         };
-        let x = scope(format!("blocks.{next}"), || block.forward(x, &ropes));
+        let TrunkPass {
+            x,
+            ropes,
+            factors,
+            next,
+        } = pass;
+        let x = scope(format!("blocks.{next}"), || {
+            block.forward(x, &ropes, factors.get(next))
+        });
         TrunkPass {
             x,
             ropes,
+            factors,
             next: next + 1,
         }
     }

@@ -33,7 +33,7 @@ pub struct State {
     pub first: Vec<Vec<f32>>,
     /// Second moments.
     pub second: Vec<Vec<f32>>,
-    /// Averaged weights.
+    /// Averaged weights; empty too where none is kept.
     pub average: Vec<Vec<f32>>,
 }
 
@@ -42,14 +42,23 @@ const EPS: f32 = 1e-8;
 impl State {
     /// Starts from initial weights, one for each slot.
     pub fn new(weights: Vec<Vec<f32>>, slots: &[Slot]) -> Self {
-        let zeros = |(w, slot): (&Vec<f32>, &Slot)| vec![0.0; slot.state_len(w.len())];
-        let zeros: Vec<Vec<f32>> = weights.iter().zip(slots).map(zeros).collect();
         let copy = |(w, slot): (&Vec<f32>, &Slot)| w[..slot.state_len(w.len())].to_vec();
+        let average = weights.iter().zip(slots).map(copy).collect();
+        Self {
+            average,
+            ..Self::without_average(weights, slots)
+        }
+    }
+
+    /// As [`State::new`], without an average: a quarter less memory.
+    pub fn without_average(weights: Vec<Vec<f32>>, slots: &[Slot]) -> Self {
+        // Zeros that are asked for, not copied, take no memory until they are written to.
+        let zeros = |(w, slot): (&Vec<f32>, &Slot)| vec![0.0; slot.state_len(w.len())];
         Self {
             step: 0,
-            first: zeros.clone(),
-            second: zeros,
-            average: weights.iter().zip(slots).map(copy).collect(),
+            first: weights.iter().zip(slots).map(zeros).collect(),
+            second: weights.iter().zip(slots).map(zeros).collect(),
+            average: vec![Vec::new(); weights.len()],
             weights,
         }
     }
@@ -116,7 +125,9 @@ impl State {
                         second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
                         let step = lr / bias1 * first[i] / (second[i].sqrt() / bias2 + EPS);
                         weights[i] = weights[i] * shrink - step;
-                        average[i] = ema * average[i] + (1.0 - ema) * weights[i];
+                    }
+                    for (average, weight) in average.iter_mut().zip(weights) {
+                        *average = ema * *average + (1.0 - ema) * *weight;
                     }
                 },
             );

@@ -2,10 +2,14 @@
 //!
 //! Random numbers follow from seed and step, so that the step is all of their state.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors, serialize_to_file, tensor::TensorView};
+use safetensors::tensor::{Metadata, View};
+use safetensors::{Dtype, serialize_to_file};
 
 use crate::adamw::State;
 use crate::error::TrainError;
@@ -30,33 +34,10 @@ pub fn save(
         source,
     };
     let parts = [&state.weights, &state.first, &state.second, &state.average];
-    let bytes: Vec<(String, &Slot, Vec<u8>)> = PARTS
-        .iter()
-        .zip(parts)
-        .flat_map(|(part, values)| {
-            slots
-                .iter()
-                .zip(values)
-                .filter(|(_, values)| !values.is_empty())
-                .map(move |(slot, values)| (part, slot, values))
-        })
-        .map(|(part, slot, values)| {
-            (
-                format!("{part}/{}", slot.name),
-                slot,
-                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            )
-        })
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, slot, bytes)| {
-            TensorView::new(Dtype::F32, slot.shape.clone(), bytes).map(|view| (name.as_str(), view))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TrainError::Checkpoint {
-            reason: error.to_string(),
-        })?;
+    let views = PARTS.iter().zip(parts).flat_map(|(part, values)| {
+        let held = slots.iter().zip(values).filter(|(_, v)| !v.is_empty());
+        held.map(move |(slot, values)| (format!("{part}/{}", slot.name), Values { slot, values }))
+    });
     let metadata = HashMap::from([
         ("step".to_owned(), state.step.to_string()),
         ("seed".to_owned(), seed.to_string()),
@@ -115,72 +96,152 @@ pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError>
     Ok(state)
 }
 
-/// Reads a checkpoint of whatever seed, and the seed.
+/// Reads a checkpoint of whatever seed, and the seed. One tensor at a time: at full size the file has 14 GB.
 ///
 /// # Errors
 /// Unreadable files, tensors that are missing or of another shape.
 pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
-    let bad = |reason: String| TrainError::Checkpoint { reason };
-    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| bad(error.to_string()))?;
-    let number = |key: &str| -> Result<u64, TrainError> {
-        let text = header.metadata().as_ref().and_then(|map| map.get(key));
-        text.and_then(|text| text.parse().ok())
-            .ok_or_else(|| bad(format!("{key} is missing")))
-    };
-    let step = usize::try_from(number("step")?).map_err(|error| bad(error.to_string()))?;
-    let seed = number("seed")?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
-    let expected: usize = slots
-        .iter()
-        .map(|slot| 1 + slot.state_len(PARTS.len() - 1))
-        .sum();
-    if tensors.len() != expected {
-        let found = tensors.len();
-        return Err(bad(format!(
+    let mut file = Open::new(path)?;
+    let step = usize::try_from(file.number("step")?).map_err(|error| bad(&error))?;
+    let seed = file.number("seed")?;
+    let trained = slots.iter().filter(|slot| slot.state_len(1) > 0).count();
+    let found = file.header.tensors().len();
+    // A run without an average has one part less.
+    let averaged = found == slots.len() + 3 * trained;
+    if !averaged && found != slots.len() + 2 * trained {
+        let expected = slots.len() + 3 * trained;
+        return Err(bad(&format!(
             "it has {found} tensors, not the {expected} of what this configuration trains"
         )));
     }
-    let part = |part: &str| {
+    let mut part = |part: &str| -> Result<Vec<Vec<f32>>, TrainError> {
+        let held = |slot: &Slot| match part {
+            "weights" => true,
+            "average" => averaged && slot.state_len(1) > 0,
+            _ => slot.state_len(1) > 0,
+        };
         slots
             .iter()
             .map(|slot| {
-                if part != "weights" && slot.state_len(1) == 0 {
-                    return Ok(Vec::new());
+                if held(slot) {
+                    file.tensor(&format!("{part}/{}", slot.name), &slot.shape)
+                } else {
+                    Ok(Vec::new())
                 }
-                let name = format!("{part}/{}", slot.name);
-                let view = tensors
-                    .tensor(&name)
-                    .map_err(|error| bad(error.to_string()))?;
-                if view.shape() != slot.shape || view.dtype() != Dtype::F32 {
-                    return Err(bad(format!(
-                        "{name} has the shape {:?}, not {:?}",
-                        view.shape(),
-                        slot.shape
-                    )));
-                }
-                Ok(view
-                    .data()
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .map(|&four| f32::from_le_bytes(four))
-                    .collect())
             })
-            .collect::<Result<Vec<Vec<f32>>, TrainError>>()
+            .collect()
     };
-    let [weights, first, second, average] = PARTS.map(part);
     let state = State {
         step,
-        weights: weights?,
-        first: first?,
-        second: second?,
-        average: average?,
+        weights: part("weights")?,
+        first: part("first")?,
+        second: part("second")?,
+        average: part("average")?,
     };
     Ok((state, seed))
+}
+
+fn bad(reason: &dyn std::fmt::Display) -> TrainError {
+    TrainError::Checkpoint {
+        reason: reason.to_string(),
+    }
+}
+
+/// Values on their way into a file, turned into bytes when it is their turn.
+struct Values<'a> {
+    slot: &'a Slot,
+    values: &'a [f32],
+}
+
+impl View for Values<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.slot.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        self.values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
+}
+
+/// A file whose header has been read.
+struct Open {
+    path: PathBuf,
+    file: File,
+    header: Metadata,
+    /// Where the values begin.
+    start: u64,
+}
+
+impl Open {
+    fn new(path: &Path) -> Result<Self, TrainError> {
+        let failed = |source| TrainError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        let mut size = [0; 8];
+        file.read_exact(&mut size).map_err(failed)?;
+        let size = u64::from_le_bytes(size);
+        if size.saturating_add(8) > length {
+            return Err(bad(&"it is cut short"));
+        }
+        let mut header = Vec::new();
+        (&mut file)
+            .take(size)
+            .read_to_end(&mut header)
+            .map_err(failed)?;
+        let header: Metadata = serde_json::from_slice(&header).map_err(|error| bad(&error))?;
+        let start = 8 + size;
+        if start + header.data_len() as u64 != length {
+            return Err(bad(&"it is cut short"));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            header,
+            start,
+        })
+    }
+
+    fn number(&self, key: &str) -> Result<u64, TrainError> {
+        let text = self.header.metadata().as_ref().and_then(|map| map.get(key));
+        text.and_then(|text| text.parse().ok())
+            .ok_or_else(|| bad(&format!("{key} is missing")))
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
+        let Some(info) = self.header.info(name) else {
+            return Err(bad(&format!("{name} is missing")));
+        };
+        let (from, to) = info.data_offsets;
+        let count = shape.iter().product::<usize>();
+        if info.shape != shape || info.dtype != Dtype::F32 || to - from != 4 * count {
+            return Err(bad(&format!(
+                "{name} has the shape {:?}, not {shape:?}",
+                info.shape
+            )));
+        }
+        let failed = |source| TrainError::Read {
+            path: self.path.clone(),
+            source,
+        };
+        let mut bytes = vec![0; to - from];
+        self.file
+            .seek(SeekFrom::Start(self.start + from as u64))
+            .and_then(|_| self.file.read_exact(&mut bytes))
+            .map_err(failed)?;
+        let fours = bytes.as_chunks::<4>().0.iter();
+        Ok(fours.map(|&four| f32::from_le_bytes(four)).collect())
+    }
 }
 
 #[cfg(test)]

@@ -62,12 +62,39 @@ pub struct RunConfig {
     pub seed: u64,
     /// Threads that each train a share of the batch on their own copy of the model.
     pub workers: usize,
+    /// Where the workers compute, in turn: `cpu`, `gpu`, `gpu:0`, `gpu:1`.
+    #[serde(default = "cpu")]
+    pub devices: Vec<String>,
+    /// Whether operations limited by memory are computed again in the backward pass instead of being kept.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
+    /// What is computed in.
+    #[serde(default)]
+    pub precision: Precision,
     /// Optimiser steps between checkpoints.
     pub checkpoint_every: usize,
     /// Optimiser steps between validations.
     pub validate_every: usize,
     /// Validation images per dataset.
     pub validate_images: usize,
+}
+
+/// Number format of a run. Only `f32` can be trained in: Burn 0.22 has no automatic casting, and the others are named so that a
+/// file that asks for them is refused in words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision throughout.
+    #[default]
+    F32,
+    /// Half precision.
+    F16,
+    /// The reference's choice, by PyTorch's autocast.
+    Bf16,
+}
+
+fn cpu() -> Vec<String> {
+    vec!["cpu".to_owned()]
 }
 
 /// What is read from the corpus and how it is drawn.
@@ -181,6 +208,9 @@ pub struct ScheduleConfig {
     pub learning_rate: f32,
     /// Steps of linear warm-up.
     pub warmup_steps: usize,
+    /// Rate at which residual branches of the last block of the trunk are dropped; it falls linearly to 0 in the first.
+    #[serde(default)]
+    pub drop_path: f32,
     /// Shape after the warm-up.
     pub decay: Decay,
     /// Share of the peak that a cosine ends at.
@@ -199,7 +229,7 @@ pub struct ScheduleConfig {
     pub betas: [f32; 2],
     /// Largest L2 norm of the whole gradient.
     pub clip_norm: f32,
-    /// Decay rate of the averaged weights, which are the ones that are exported.
+    /// Decay rate of the averaged weights, which are the ones that are exported; 0 keeps no average.
     pub ema: f32,
     /// Parts of the model with learning rates of their own; a parameter belongs to the first group that has it.
     #[serde(default)]
@@ -304,6 +334,18 @@ impl TrainConfig {
             return bad(
                 "schedule.steps, run.checkpoint_every and run.validate_every must be positive",
             );
+        }
+        let devices = self.run.devices.len();
+        if devices == 0 || !self.run.workers.is_multiple_of(devices) {
+            return bad("run.workers must be a multiple of the number of run.devices");
+        }
+        if self.run.precision != Precision::F32 {
+            return bad(
+                "run.precision can only be f32: Burn 0.22 has no mixed precision to differentiate in",
+            );
+        }
+        if !(0.0..1.0).contains(&self.schedule.drop_path) {
+            return bad("schedule.drop_path must be at least 0 and less than 1");
         }
         let [low, high] = self.augment.scale;
         if !(low > 0.0 && low <= high) {

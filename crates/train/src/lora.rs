@@ -111,19 +111,54 @@ impl Adapters {
 
     /// The values that the model's own slots have once the adapters are merged into them.
     pub fn merged<'a, V: AsRef<[f32]>>(&self, values: &'a [V]) -> Vec<Cow<'a, [f32]>> {
-        let device = Device::flex();
         let at = |index: usize| values.get(index).map(AsRef::as_ref).unwrap_or_default();
         let mut merged: Vec<_> = (0..self.own).map(|slot| Cow::Borrowed(at(slot))).collect();
         for adapter in &self.all {
-            let a = matrix(at(adapter.a), [self.rank, adapter.inputs], &device);
-            let b = matrix(at(adapter.b), [adapter.outputs, self.rank], &device);
-            let delta = numbers(b.matmul(a).transpose() * self.scale);
             if let Some(weight) = merged.get_mut(adapter.base) {
-                let weight = weight.to_mut().iter_mut();
-                weight.zip(delta).for_each(|(value, more)| *value += more);
+                *weight = Cow::Owned(self.sum(adapter, values));
             }
         }
         merged
+    }
+
+    /// As [`Adapters::merged`], but weights without an adapter are taken out of `values`, not copied, until
+    /// [`Adapters::give_back`].
+    pub fn lend(&self, values: &mut [Vec<f32>]) -> Vec<Vec<f32>> {
+        let mut lent = vec![Vec::new(); self.own];
+        for adapter in &self.all {
+            if let Some(weight) = lent.get_mut(adapter.base) {
+                *weight = self.sum(adapter, values);
+            }
+        }
+        for (lent, value) in lent.iter_mut().zip(values) {
+            if lent.is_empty() {
+                *lent = std::mem::take(value);
+            }
+        }
+        lent
+    }
+
+    /// Ends [`Adapters::lend`].
+    pub fn give_back(&self, values: &mut [Vec<f32>], lent: Vec<Vec<f32>>) {
+        for (value, lent) in values.iter_mut().zip(lent) {
+            if value.is_empty() {
+                *value = lent;
+            }
+        }
+    }
+
+    /// A weight with the product of its adapter added.
+    fn sum<V: AsRef<[f32]>>(&self, adapter: &Adapter, values: &[V]) -> Vec<f32> {
+        let device = Device::flex();
+        let at = |index: usize| values.get(index).map(AsRef::as_ref).unwrap_or_default();
+        let a = matrix(at(adapter.a), [self.rank, adapter.inputs], &device);
+        let b = matrix(at(adapter.b), [adapter.outputs, self.rank], &device);
+        let delta = numbers(b.matmul(a).transpose() * self.scale);
+        let weight = at(adapter.base).iter();
+        weight
+            .zip(delta)
+            .map(|(value, more)| value + more)
+            .collect()
     }
 
     /// From gradients of the merged weights to those of all slots; a weight that has an adapter has none of its own.

@@ -1,10 +1,10 @@
 //! Parameters, their gradients and their values as flat vectors, in the order of the model's modules.
 //!
-//! The optimiser, the average and the checkpoint work on these; every worker gets its own copy of the model from them,
-//! so that two workers never share an autodiff graph.
+//! The optimiser, the average and the checkpoint work on these. For a step they are lent to a model, and every worker differentiates
+//! one of its own that looks at the same values: two workers never share a graph, and weights are held once.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use medsam3_model::Sam3;
 use medsam3_model::parameters::{self, Held};
 
@@ -43,10 +43,7 @@ pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
     impl ModuleVisitor for Reader {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let tensor = param.val();
-            self.0.push((
-                tensor.dims().to_vec(),
-                tensor.into_data().iter::<f32>().collect(),
-            ));
+            self.0.push((tensor.dims().to_vec(), numbers(tensor)));
         }
     }
     let mut reader = Reader(Vec::new());
@@ -72,55 +69,94 @@ pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
         .unzip()
 }
 
-/// The same model with other values, each a fresh leaf that a gradient is kept for where `train` is set.
+/// The same model with a copy of other values, each a fresh leaf that a gradient is kept for where `train` is set.
 pub fn assign<V: AsRef<[f32]>>(model: Sam3, values: &[V], train: bool) -> Sam3 {
-    write(model, values, &mut std::iter::repeat(train))
+    let copies = values.iter().map(|values| values.as_ref().to_vec());
+    write(model, &mut copies.into_iter(), train)
 }
 
-/// The same model with other values, each a fresh leaf; gradients are kept for those that are not frozen.
-pub fn assign_trained<V: AsRef<[f32]>>(model: Sam3, values: &[V], slots: &[Slot]) -> Sam3 {
-    write(model, values, &mut slots.iter().map(Slot::needs_gradient))
+/// The same model with other values on the host, which it takes over as they are: at full size a copy is 3.4 GB.
+pub fn hold(model: Sam3, values: Vec<Vec<f32>>) -> Sam3 {
+    write(model, &mut values.into_iter(), false)
 }
 
-fn write<V: AsRef<[f32]>>(
-    model: Sam3,
-    values: &[V],
-    train: &mut dyn Iterator<Item = bool>,
-) -> Sam3 {
-    struct Writer<'a, V> {
-        values: std::slice::Iter<'a, V>,
-        train: &'a mut dyn Iterator<Item = bool>,
-    }
-    impl<V: AsRef<[f32]>> ModuleMapper for Writer<'_, V> {
+fn write(model: Sam3, values: &mut dyn Iterator<Item = Vec<f32>>, train: bool) -> Sam3 {
+    struct Writer<'a>(&'a mut dyn Iterator<Item = Vec<f32>>, bool);
+    impl ModuleMapper for Writer<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let (Some(values), Some(train)) = (self.values.next(), self.train.next()) else {
+            let Some(values) = self.0.next() else {
                 return param;
             };
             let (device, shape, id) = (param.lazy_device(), param.lazy_shape(), param.id);
-            let tensor =
-                Tensor::from_data(TensorData::new(values.as_ref().to_vec(), shape), &device);
+            let tensor = Tensor::from_data(TensorData::new(values, shape), &device);
+            Param::initialized(id, tensor.set_require_grad(self.1))
+        }
+    }
+    model.map(&mut Writer(values, train))
+}
+
+/// What [`hold`] took: the same memory, where nothing else looks at it any more.
+pub fn release(model: Sam3) -> Vec<Vec<f32>> {
+    struct Taker(Vec<Vec<f32>>);
+    impl ModuleMapper for Taker {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let id = param.id;
+            let tensor = param.into_value();
+            let nothing = Tensor::empty([0; D], &tensor.device());
+            self.0.push(numbers(tensor));
+            Param::initialized(id, nothing)
+        }
+    }
+    let mut taker = Taker(Vec::new());
+    model.map(&mut taker);
+    taker.0
+}
+
+/// A copy of the model on a device that differentiates, each parameter a leaf of a graph of its own; gradients are kept for
+/// those that are not frozen. Where the device is the one that the model is on, both look at the same values.
+pub fn tracked(model: &Sam3, slots: &[Slot], device: &Device) -> Sam3 {
+    struct Tracker<'a>(std::slice::Iter<'a, Slot>, &'a Device);
+    impl ModuleMapper for Tracker<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let train = self.0.next().is_some_and(Slot::needs_gradient);
+            let id = param.id;
+            let (tensor, inner) = (param.into_value(), self.1.clone().inner());
+            let tensor = if tensor.device() == inner {
+                tensor
+            } else {
+                tensor.to_device(&inner)
+            };
+            let tensor = tensor.autodiff();
+            let tensor = match self.1.gradient_checkpointing_strategy() {
+                Some(strategy) => tensor.with_gradient_checkpointing_strategy(strategy),
+                None => tensor,
+            };
             Param::initialized(id, tensor.set_require_grad(train))
         }
     }
-    model.map(&mut Writer {
-        values: values.iter(),
-        train,
-    })
+    model.clone().map(&mut Tracker(slots.iter(), device))
 }
 
 /// Gradients in the order of the slots; empty where the loss does not depend on a parameter.
-pub fn gradients(model: &Sam3, gradients: &Gradients) -> Vec<Vec<f32>> {
-    struct Reader<'a>(&'a Gradients, Vec<Vec<f32>>);
+pub fn gradients(model: &Sam3, mut gradients: Gradients) -> Vec<Vec<f32>> {
+    struct Reader<'a>(&'a mut Gradients, Vec<Vec<f32>>);
     impl ModuleVisitor for Reader<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let values = param
-                .val()
-                .grad(self.0)
-                .map(|gradient| gradient.into_data().iter::<f32>().collect());
+            // Removed one by one, so that none is held twice.
+            let values = param.val().grad_remove(self.0).map(numbers);
             self.1.push(values.unwrap_or_default());
         }
     }
-    let mut reader = Reader(gradients, Vec::new());
+    let mut reader = Reader(&mut gradients, Vec::new());
     model.visit(&mut reader);
     reader.1
+}
+
+/// The values of a tensor, without copying where it is the only one to hold them.
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let data = tensor.into_data();
+    match data.dtype() {
+        DType::F32 => data.try_into_vec().expect("values of f32"),
+        _ => data.iter::<f32>().collect(),
+    }
 }

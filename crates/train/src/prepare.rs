@@ -33,3 +33,19 @@ pub fn prepare(config: &TrainConfig, model: &Sam3) -> Result<Prepared, TrainErro
         adapters,
     })
 }
+
+impl std::fmt::Display for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let trained = self.weights.iter().zip(&self.slots);
+        let trained: usize = trained.map(|(w, slot)| slot.state_len(w.len())).sum();
+        let all: usize = self.weights.iter().map(Vec::len).sum();
+        write!(
+            f,
+            "{:.2} M parameters in {} tensors, {:.2} M of them trained, {} weights with an adapter",
+            all as f64 / 1e6,
+            self.slots.len(),
+            trained as f64 / 1e6,
+            self.adapters.count(),
+        )
+    }
+}

@@ -1,32 +1,24 @@
 //! The training loop: draw, differentiate on every worker, update, write down, save.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use medsam3_model::Sam3;
 use serde::Serialize;
 
-use crate::adamw::{State, Update};
 use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::corpus::{Dataset, Sample, Split, load_datasets, load_samples};
 use crate::error::TrainError;
-use crate::lora::Adapters;
+use crate::learner::{Learner, Stepped};
 use crate::metrics::Metrics;
 use crate::objective::Terms;
-use crate::parameters::{self, Slot};
-use crate::prepare::{Prepared, prepare};
+use crate::prepare::prepare;
 use crate::sample::Sampler;
-use crate::schedule::learning_rate;
 use crate::start;
-use crate::step;
-use crate::tokens::PromptEncoder;
 use crate::validate::validate;
-use crate::workers::{Workers, mean_gradients};
 use crate::{curves, record};
 
 /// Steps over which progress is averaged.
@@ -73,12 +65,7 @@ pub struct Trainer {
     config: TrainConfig,
     sampler: Sampler,
     validation: (Vec<Dataset>, Vec<Sample>),
-    prompts: Mutex<PromptEncoder>,
-    /// The module tree; its values are those of `state`.
-    model: Sam3,
-    slots: Vec<Slot>,
-    adapters: Adapters,
-    state: State,
+    learner: Learner,
     metrics: Metrics,
 }
 
@@ -117,11 +104,6 @@ impl Trainer {
             config.run.seed,
             sizes,
         );
-        let prompts = Mutex::new(PromptEncoder::read(
-            &data.tokenizer,
-            config.model.text.context,
-        )?);
-
         let device = Device::flex();
         device.seed(config.run.seed);
         let mut model = config.model.init(&device);
@@ -129,41 +111,22 @@ impl Trainer {
             model = start::from_folder(model, folder)?;
             println!("starts from the weights of {}", folder.display());
         }
-        let Prepared {
-            slots,
-            weights,
-            adapters,
-        } = prepare(&config, &model)?;
-        let millions = |all: &mut dyn Iterator<Item = usize>| all.sum::<usize>() as f64 / 1e6;
-        println!(
-            "{:.2} M parameters in {} tensors, {:.2} M of them trained, {} weights with an adapter",
-            millions(&mut weights.iter().map(Vec::len)),
-            slots.len(),
-            millions(
-                &mut weights
-                    .iter()
-                    .zip(&slots)
-                    .map(|(w, s)| s.state_len(w.len()))
-            ),
-            adapters.count(),
-        );
-        let mut state = State::new(weights, &slots);
+        let prepared = prepare(&config, &model)?;
+        drop(model);
+        println!("{prepared}");
+        let mut learner = Learner::new(&config, prepared)?;
         if resume && let Some(path) = checkpoint::latest(folder)? {
-            state = checkpoint::load(&path, &slots, config.run.seed)?;
-            println!("resumed at step {}", state.step);
+            learner.resume(checkpoint::load(&path, learner.slots(), config.run.seed)?)?;
+            println!("resumed at step {}", learner.state.step);
         }
         // What came after the checkpoint is done again.
-        let metrics = Metrics::open(folder, state.step)?;
-        record::write(&config, &datasets, state.step)?;
+        let metrics = Metrics::open(folder, learner.state.step)?;
+        record::write(&config, &datasets, learner.state.step)?;
         Ok(Self {
             config,
             sampler,
             validation: (datasets, held_out),
-            prompts,
-            model,
-            slots,
-            adapters,
-            state,
+            learner,
             metrics,
         })
     }
@@ -174,18 +137,22 @@ impl Trainer {
     /// A loss that is not finite, a folder that cannot be written.
     pub fn run(&mut self, stop: &AtomicBool) -> Result<(), TrainError> {
         let total = self.config.schedule.steps;
-        let workers = Workers::new(self.config.run.workers)?;
         let images = self.config.data.images_per_step * self.config.data.accumulate;
-        let (mut reported, mut since) = (Instant::now(), self.state.step);
+        let (mut reported, mut since) = (Instant::now(), self.learner.state.step);
         let mut recent = Vec::new();
-        while self.state.step < total && !stop.load(Ordering::Relaxed) {
-            let rate = learning_rate(&self.config.schedule, self.state.step);
-            let (terms, norm) = self.step(&workers, rate)?;
+        while self.learner.state.step < total && !stop.load(Ordering::Relaxed) {
+            let (sampler, step) = (&self.sampler, self.learner.state.step);
+            let draw = |stream, images| sampler.draw(step, stream, images);
+            let Stepped {
+                learning_rate,
+                gradient_norm,
+                terms,
+            } = self.learner.step(&draw)?;
             recent.push(terms);
-            let step = self.state.step;
+            let step = self.learner.state.step;
             let line = Step {
-                learning_rate: rate,
-                gradient_norm: norm,
+                learning_rate,
+                gradient_norm,
                 terms,
             };
             self.metrics.log("step", step, line)?;
@@ -196,7 +163,7 @@ impl Trainer {
                 let left =
                     Duration::from_secs_f32(((total - step) * images) as f32 / speed.max(1e-6));
                 println!(
-                    "step {step}/{total}  loss {:.3}  semantic dice {:.3} focal {:.4}  presence {:.3}  boxes {:.3}  norm {norm:.2}  {speed:.1} images/s  {} left",
+                    "step {step}/{total}  loss {:.3}  semantic dice {:.3} focal {:.4}  presence {:.3}  boxes {:.3}  norm {gradient_norm:.2}  {speed:.1} images/s  {} left",
                     terms.total,
                     terms.semantic_dice,
                     terms.semantic_focal,
@@ -208,8 +175,8 @@ impl Trainer {
                     "train",
                     step,
                     Progress {
-                        learning_rate: rate,
-                        gradient_norm: norm,
+                        learning_rate,
+                        gradient_norm,
                         images_per_second: speed,
                         terms,
                     },
@@ -231,69 +198,12 @@ impl Trainer {
         Ok(())
     }
 
-    /// One optimiser step; returns the loss terms and the norm of the gradient.
-    fn step(&mut self, workers: &Workers, rate: f32) -> Result<(Terms, f32), TrainError> {
-        let values = self.adapters.merged(&self.state.weights);
-        let results = workers.map(|worker| self.differentiate(worker, &values));
-        drop(values);
-        let results = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let (gradients, terms): (Vec<_>, Vec<_>) = results.into_iter().unzip();
-        let terms = Terms::mean(&terms);
-        if !terms.total.is_finite() {
-            return Err(TrainError::Diverged {
-                step: self.state.step,
-            });
-        }
-        let schedule = &self.config.schedule;
-        let update = Update {
-            learning_rate: rate,
-            weight_decay: schedule.weight_decay,
-            betas: schedule.betas,
-            clip_norm: schedule.clip_norm,
-            ema: schedule.ema,
-        };
-        let gradients = mean_gradients(gradients);
-        let gradients = self.adapters.gradients(&self.state.weights, gradients);
-        let norm = self.state.update(&self.slots, &gradients, &update);
-        Ok((terms, norm))
-    }
-
-    /// One worker's share: its own batches, its own copy of the model.
-    fn differentiate(
-        &self,
-        worker: usize,
-        values: &[Cow<'_, [f32]>],
-    ) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
-        let config = &self.config;
-        let images = config.data.images_per_step / config.run.workers;
-        let device = Device::flex().autodiff();
-        let model = config.model.init(&device);
-        let model = parameters::assign_trained(model, values, &self.slots);
-        let (mut gradients, mut terms) = (Vec::new(), Vec::new());
-        for part in 0..config.data.accumulate {
-            let stream = part * config.run.workers + worker;
-            let batch = self.sampler.draw(self.state.step, stream, images);
-            let texts = batch.rows.iter().map(|row| row.text.as_str());
-            let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
-            let tokens = prompts.batch(texts)?;
-            drop(prompts);
-            let side = config.model.image_side;
-            let (found, values) =
-                step::gradients(&model, &batch, tokens, side, &config.loss, &device)?;
-            gradients.push(found);
-            terms.push(values);
-        }
-        Ok((mean_gradients(gradients), Terms::mean(&terms)))
-    }
-
     fn validate(&mut self) -> Result<(), TrainError> {
         let config = &self.config;
-        let values = self.state.inference();
-        let values = self.adapters.merged(&values);
-        let model = parameters::assign(self.model.clone(), &values, false);
+        let model = self.learner.model();
         let sizes = [config.model.image_side, config.model.mask_grid()];
         let (datasets, samples) = &self.validation;
-        let mut prompts = self.prompts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut prompts = self.learner.prompts();
         let device = Device::flex();
         let most = config.run.validate_images;
         let scores = validate(
@@ -313,15 +223,16 @@ impl Trainer {
             );
         }
         let scores = serde_json::json!({ "scores": scores });
-        self.metrics.log("validation", self.state.step, scores)?;
+        self.metrics
+            .log("validation", self.learner.state.step, scores)?;
         curves::draw(&config.run.folder)
     }
 
     fn save(&self) -> Result<PathBuf, TrainError> {
         checkpoint::save(
             &self.config.run.folder,
-            &self.slots,
-            &self.state,
+            self.learner.slots(),
+            &self.learner.state,
             self.config.run.seed,
         )
     }

@@ -25,7 +25,7 @@ pub fn from_folder(model: Sam3, folder: &Path) -> Result<Sam3, TrainError> {
     };
     let (slots, _) = values::collect(&model);
     let (state, _) = checkpoint::read(&path, &slots)?;
-    Ok(values::assign(model, &state.average, false))
+    Ok(values::assign(model, &state.inference(), false))
 }
 
 /// `model` with the values of a verified model folder of the same configuration.

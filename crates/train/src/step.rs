@@ -3,6 +3,7 @@
 //! A batch of images and rows goes in, gradients in the order of the slots and the terms' values come out.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use medsam3_model::vitdet::BranchFactors;
 use medsam3_model::{Grounding, ImageFeatures, Sam3, TextFeatures};
 
 use crate::config::LossWeights;
@@ -42,7 +43,7 @@ pub fn forward(
     side: usize,
     device: &Device,
 ) -> Grounding {
-    let (features, texts) = encode(model, batch, tokens, side, device);
+    let (features, texts) = encode(model, batch, tokens, side, Vec::new(), device);
     model.ground(&features, &texts)
 }
 
@@ -51,6 +52,7 @@ fn encode(
     batch: &Batch,
     tokens: Tokens,
     side: usize,
+    factors: Vec<BranchFactors>,
     device: &Device,
 ) -> (ImageFeatures, TextFeatures) {
     let images = Tensor::<4>::from_data(
@@ -59,11 +61,11 @@ fn encode(
     );
     let (ids, valid) = tokens.tensors(device);
     let of_image: Vec<usize> = batch.rows.iter().map(|row| row.image).collect();
-    let features = model.encode_image(images).select(&of_image);
+    let features = model.encode_image_scaled(images, factors).select(&of_image);
     (features, model.encode_text(ids, valid))
 }
 
-/// Forward, loss and backward: gradients in the order of the slots.
+/// Forward, loss and backward: gradients in the order of the slots. `factors` are those of [`crate::drop_path`].
 ///
 /// # Errors
 /// Outputs that are not finite.
@@ -73,14 +75,15 @@ pub fn gradients(
     tokens: Tokens,
     side: usize,
     weights: &LossWeights,
+    factors: Vec<BranchFactors>,
     device: &Device,
 ) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
-    let (features, texts) = encode(model, batch, tokens, side, device);
+    let (features, texts) = encode(model, batch, tokens, side, factors, device);
     let answer = if weights.one_to_many.is_some() {
         model.ground_duplicated(&features, &texts)
     } else {
         model.ground(&features, &texts)
     };
     let (total, terms) = loss(model, &answer, &batch.rows, weights)?;
-    Ok((parameters::gradients(model, &total.backward()), terms))
+    Ok((parameters::gradients(model, total.backward()), terms))
 }

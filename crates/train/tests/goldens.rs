@@ -328,6 +328,7 @@ fn schedule(learning_rate: f32) -> ScheduleConfig {
         steps: 10,
         learning_rate,
         warmup_steps: 0,
+        drop_path: 0.0,
         decay: Decay::InverseSqrt,
         final_share: 0.0,
         timescale: 1,

@@ -117,8 +117,9 @@ fn gradients() -> BTreeMap<String, Vec<f64>> {
     let config = Sam3Config::tiny_parity();
     let device = Device::flex().autodiff();
     let (slots, values) = parameters::collect(&model(&config));
-    let model = parameters::assign_trained(config.init(&device), &values, &slots);
-    let mut found = parameters::gradients(&model, &loss(&model, &device).backward());
+    let held = parameters::hold(config.init(&Device::flex()), values.clone());
+    let model = parameters::tracked(&held, &slots, &device);
+    let mut found = parameters::gradients(&model, loss(&model, &device).backward());
     for (gradient, values) in found.iter_mut().zip(&values) {
         gradient.resize(values.len(), 0.0);
     }

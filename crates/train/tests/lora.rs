@@ -16,6 +16,7 @@ fn schedule(lora: LoraConfig) -> ScheduleConfig {
         steps: 10,
         learning_rate: 0.1,
         warmup_steps: 0,
+        drop_path: 0.0,
         decay: Decay::InverseSqrt,
         final_share: 0.0,
         timescale: 10,

@@ -7,6 +7,9 @@ use burn::tensor::Device;
 use image::{GrayImage, Luma};
 use medsam3_train::adamw::State;
 use medsam3_train::config::LoraConfig;
+use medsam3_train::learner::Learner;
+use medsam3_train::sample::{Batch, Row};
+use medsam3_train::target::{Objects, SUBCELLS, Target};
 use medsam3_train::{TrainConfig, Trainer, checkpoint, prepare};
 use serde_json::{Value, json};
 
@@ -181,6 +184,108 @@ fn resumes(name: &str, change: impl Fn(&mut TrainConfig)) -> State {
     assert!(a == b, "weights, moments or averages differ");
     std::fs::remove_dir_all(root).expect("clean up");
     b
+}
+
+/// A picture with a disc at a place of its own, and a prompt that is not there.
+fn picture(config: &TrainConfig, number: usize) -> Batch {
+    let (side, grid) = (config.model.image_side, config.model.mask_grid());
+    let inside = |at: usize, cells: usize| {
+        let [x, y] = [at % cells, at / cells].map(|i| (i as f32 + 0.5) / cells as f32);
+        (x - 0.3 - 0.1 * number as f32).hypot(y - 0.4) < 0.2
+    };
+    let plane = (0..side * side).map(|at| if inside(at, side) { 0.8 } else { -0.4 });
+    let fine = grid * SUBCELLS;
+    let labels: Vec<u8> = (0..fine * fine)
+        .map(|at| u8::from(inside(at, fine)))
+        .collect();
+    let row = |text: &str, index| Row {
+        image: 0,
+        text: text.into(),
+        target: Target::new(&labels, None, &[index], Objects::Union, grid),
+    };
+    Batch {
+        pixels: plane.collect::<Vec<f32>>().repeat(3),
+        images: 1,
+        rows: vec![row("disc", 1), row("bar", 2)],
+    }
+}
+
+fn join(mut first: Batch, second: Batch) -> Batch {
+    first.pixels.extend(second.pixels);
+    let rows = second.rows.into_iter();
+    first.rows.extend(rows.map(|row| Row {
+        image: row.image + first.images,
+        ..row
+    }));
+    first.images += second.images;
+    first
+}
+
+/// Weights before and after a step on two pictures, and the norm of the gradient.
+fn step(config: &TrainConfig) -> (Vec<Vec<f32>>, Vec<Vec<f32>>, f32) {
+    let device = Device::flex();
+    device.seed(3);
+    let prepared = prepare(config, &config.model.init(&device)).expect("slots");
+    let start = prepared.weights.clone();
+    let mut learner = Learner::new(config, prepared).expect("a learner");
+    let stepped = learner
+        .step(&|stream, images| {
+            let all = (0..images).map(|i| picture(config, stream * images + i));
+            all.reduce(join).expect("a picture")
+        })
+        .expect("a step");
+    let averaged = learner
+        .state
+        .average
+        .iter()
+        .any(|values| !values.is_empty());
+    assert_eq!(averaged, config.schedule.ema > 0.0);
+    (start, learner.state.weights, stepped.gradient_norm)
+}
+
+/// One worker on two pictures, two workers on one each, two batches of one, and recomputing in the backward pass: the same
+/// update but for rounding. Keeping no average changes nothing at all.
+#[test]
+fn however_a_batch_is_shared_out_the_update_is_the_same() {
+    let root = corpus("shares");
+    let mut one = config(&root, "run", 1);
+    (one.run.workers, one.data.images_per_step) = (1, 2);
+    let (start, whole, norm) = step(&one);
+    assert!(start != whole && norm > 0.0);
+    let mut bare = one.clone();
+    bare.schedule.ema = 0.0;
+    assert!(
+        step(&bare).1 == whole,
+        "the average has a part in the weights"
+    );
+
+    let mut two = one.clone();
+    two.run.workers = 2;
+    let mut devices = two.clone();
+    devices.run.devices = vec!["cpu".into(), "cpu".into()];
+    let mut parts = one.clone();
+    (parts.data.images_per_step, parts.data.accumulate) = (1, 2);
+    let mut again = one.clone();
+    again.run.gradient_checkpointing = true;
+    for (name, other) in [
+        ("workers", two),
+        ("devices", devices),
+        ("parts", parts),
+        ("checkpointing", again),
+    ] {
+        let (_, shared, other_norm) = step(&other);
+        assert!(
+            (norm - other_norm).abs() < 1e-4 * norm,
+            "{name}: {norm} and {other_norm}"
+        );
+        let pairs = || whole.iter().flatten().zip(shared.iter().flatten());
+        let moved = whole.iter().flatten().zip(start.iter().flatten());
+        let moved = moved.map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        let off = pairs().map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        // The first step of AdamW has the size of its rate whatever the gradient: where that is rounding, so is its sign.
+        assert!(off < 1e-3 * moved, "{name}: {off} of {moved}");
+    }
+    std::fs::remove_dir_all(root).expect("clean up");
 }
 
 #[test]
