@@ -73,7 +73,7 @@ fn one_step_of_the_full_size_model() {
         println!(
             "{what}: peak {:.1} GB",
             peak_gigabytes().unwrap_or(f64::NAN)
-        )
+        );
     };
     peak("weights drawn");
     let started = Instant::now();
