@@ -1,4 +1,4 @@
-//! One optimiser step of the full-size model on random weights: what it takes in seconds and memory. Needs 17 GB and some
+//! One optimiser step of the full-size model on random weights: what it takes in seconds and memory. Needs 15 GB and some
 //! minutes, so it is asked for by name:
 //!   cargo test -p medsam3-train --test full_size -- --ignored --nocapture
 
@@ -44,7 +44,7 @@ fn peak_gigabytes() -> Option<f64> {
 }
 
 #[test]
-#[ignore = "needs 17 GB of memory and some minutes"]
+#[ignore = "needs 15 GB of memory and some minutes"]
 fn one_step_of_the_full_size_model() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut config =
