@@ -30,6 +30,7 @@ enum Command {
     Convert(commands::convert::Arguments),
     Inspect(commands::inspect::Arguments),
     Parity(commands::parity::Arguments),
+    Import(commands::import::Arguments),
     Train(commands::train::Arguments),
     Export(commands::export::Arguments),
     Evaluate(commands::evaluate::Arguments),
@@ -37,11 +38,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    memory::survive_file_limits();
     let result = match Arguments::parse().command {
         Command::Segment(arguments) => commands::segment::run(&arguments),
         Command::Convert(arguments) => commands::convert::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Parity(arguments) => commands::parity::run(&arguments),
+        Command::Import(arguments) => commands::import::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments),

@@ -25,3 +25,14 @@ pub fn processor_seconds() -> Option<f64> {
     let mut next = || fields.next()?.parse::<f64>().ok();
     Some((next()? + next()?) / 100.0)
 }
+
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error of that write, as on a full disk, instead of the
+/// end of the program.
+pub fn survive_file_limits() {
+    #[cfg(unix)]
+    {
+        // A handler that only sets a flag; where it cannot be installed the program is as it was.
+        let flag = std::sync::Arc::default();
+        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, flag).ok();
+    }
+}

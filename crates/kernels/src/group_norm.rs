@@ -3,10 +3,10 @@
 //! `[batch, height, width, channels]` in and out, in three passes: each chunk of pixels gives a mean and a sum of squared
 //! differences per channel, these are combined per group (Chan, Golub and LeVeque 1979), the map is scaled.
 
-use crate::{cpu, gradient};
 use crate::launch::{UNITS, empty, workgroups};
 use crate::product::Activation;
 use crate::route::{Kernel, Route, route};
+use crate::{cpu, gradient};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Tensor};

@@ -134,13 +134,22 @@ fn doubling() {
         .expand([2, 3, 2, 5, 2, 7])
         .reshape([2, 6, 10, 7])
         + fine.clone();
-    compare!("doubling", [coarse, fine], upsample2_add(&coarse, &fine), plain);
+    compare!(
+        "doubling",
+        [coarse, fine],
+        upsample2_add(&coarse, &fine),
+        plain
+    );
 }
 
 #[test]
 fn attention_with_bias_and_masked_keys() {
     let [b, heads, n, m, width] = [2, 3, 131, 70, 24];
-    let (q, k, v) = (random([b, n, width]), random([b, m, width]), random([b, m, width]));
+    let (q, k, v) = (
+        random([b, n, width]),
+        random([b, m, width]),
+        random([b, m, width]),
+    );
     let bias = random([b, heads, n, m]);
     let masked: Tensor<4, Bool> =
         Tensor::<4>::random([b, 1, 1, m], Distribution::Uniform(0.0, 1.0), &device())
@@ -167,8 +176,11 @@ fn attention_of_the_trunk() {
     let width = heads * head_dim;
     for window in [4, 12] {
         let tokens = window * window;
-        let angles =
-            Tensor::<2>::random([tokens, head_dim / 2], Distribution::Normal(0.0, 1.0), &device());
+        let angles = Tensor::<2>::random(
+            [tokens, head_dim / 2],
+            Distribution::Normal(0.0, 1.0),
+            &device(),
+        );
         let pairs = |x: Tensor<2>| {
             x.unsqueeze_dim::<3>(2)
                 .repeat(&[1, 1, 2])
@@ -193,8 +205,7 @@ fn attention_of_the_trunk() {
             window_rows: window,
             window_columns: window,
         };
-        let [q, k, v] =
-            rope_qkv::plain(qkv.clone(), bias.clone(), &rope, (window, window));
+        let [q, k, v] = rope_qkv::plain(qkv.clone(), bias.clone(), &rope, (window, window));
         let plain = medsam3_kernels::attention::plain(q, k, v, heads, None, None);
         let across = grid / window;
         let plain = plain

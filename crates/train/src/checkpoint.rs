@@ -8,10 +8,15 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+<<<<<<< HEAD
 use safetensors::tensor::{Metadata, View};
 use safetensors::{Dtype, serialize_to_file};
+=======
+use safetensors::{Dtype, SafeTensorError, SafeTensors, serialize_to_file, tensor::TensorView};
+>>>>>>> 053769b (Import published datasets by a manifest: image and mask folders, COCO, NIfTI)
 
 use crate::adamw::State;
+use crate::aside;
 use crate::error::TrainError;
 use crate::parameters::Slot;
 
@@ -34,21 +39,54 @@ pub fn save(
         source,
     };
     let parts = [&state.weights, &state.first, &state.second, &state.average];
+<<<<<<< HEAD
     let views = PARTS.iter().zip(parts).flat_map(|(part, values)| {
         let held = slots.iter().zip(values).filter(|(_, v)| !v.is_empty());
         held.map(move |(slot, values)| (format!("{part}/{}", slot.name), Values { slot, values }))
     });
+=======
+    let bytes: Vec<(String, &Slot, Vec<u8>)> = PARTS
+        .iter()
+        .zip(parts)
+        .flat_map(|(part, values)| {
+            slots
+                .iter()
+                .zip(values)
+                .filter(|(_, values)| !values.is_empty())
+                .map(move |(slot, values)| (part, slot, values))
+        })
+        .map(|(part, slot, values)| {
+            (
+                format!("{part}/{}", slot.name),
+                slot,
+                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            )
+        })
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, slot, bytes)| {
+            TensorView::new(Dtype::F32, slot.shape.clone(), bytes).map(|view| (name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TrainError::Checkpoint {
+            path: folder.to_owned(),
+            reason: error.to_string(),
+        })?;
+>>>>>>> 053769b (Import published datasets by a manifest: image and mask folders, COCO, NIfTI)
     let metadata = HashMap::from([
         ("step".to_owned(), state.step.to_string()),
         ("seed".to_owned(), seed.to_string()),
     ]);
 
     let path = folder.join(format!("checkpoint-{:07}.safetensors", state.step));
-    let aside = path.with_extension("tmp");
-    serialize_to_file(views, Some(metadata), &aside).map_err(|error| TrainError::Checkpoint {
-        reason: error.to_string(),
+    aside::replace(&path, |aside| {
+        let written = serialize_to_file(views, Some(metadata), aside);
+        written.map_err(|error| match error {
+            SafeTensorError::IoError(source) => source,
+            other => std::io::Error::other(other.to_string()),
+        })
     })?;
-    std::fs::rename(&aside, &path).map_err(|source| write(&path, source))?;
     let all = list(folder)?;
     for old in &all[..all.len().saturating_sub(KEPT)] {
         std::fs::remove_file(old).map_err(|source| write(old, source))?;
@@ -90,6 +128,7 @@ pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError>
     let (state, made_with) = read(path, slots)?;
     if made_with != seed {
         return Err(TrainError::Checkpoint {
+            path: path.to_owned(),
             reason: "it was made with another seed".to_owned(),
         });
     }
@@ -101,6 +140,7 @@ pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError>
 /// # Errors
 /// Unreadable files, tensors that are missing or of another shape.
 pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
+<<<<<<< HEAD
     let mut file = Open::new(path)?;
     let step = usize::try_from(file.number("step")?).map_err(|error| bad(&error))?;
     let seed = file.number("seed")?;
@@ -111,6 +151,32 @@ pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
     if !averaged && found != slots.len() + 2 * trained {
         let expected = slots.len() + 3 * trained;
         return Err(bad(&format!(
+=======
+    let bad = |reason: String| TrainError::Checkpoint {
+        path: path.to_owned(),
+        reason,
+    };
+    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| bad(error.to_string()))?;
+    let number = |key: &str| -> Result<u64, TrainError> {
+        let text = header.metadata().as_ref().and_then(|map| map.get(key));
+        text.and_then(|text| text.parse().ok())
+            .ok_or_else(|| bad(format!("{key} is missing")))
+    };
+    let step = usize::try_from(number("step")?).map_err(|error| bad(error.to_string()))?;
+    let seed = number("seed")?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
+    let expected: usize = slots
+        .iter()
+        .map(|slot| 1 + slot.state_len(PARTS.len() - 1))
+        .sum();
+    if tensors.len() != expected {
+        let found = tensors.len();
+        return Err(bad(format!(
+>>>>>>> 053769b (Import published datasets by a manifest: image and mask folders, COCO, NIfTI)
             "it has {found} tensors, not the {expected} of what this configuration trains"
         )));
     }

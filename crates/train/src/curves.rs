@@ -7,6 +7,7 @@ use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 use serde_json::Value;
 
+use crate::aside;
 use crate::error::TrainError;
 use crate::metrics::METRICS_FILE;
 
@@ -82,8 +83,7 @@ pub fn draw(folder: &Path) -> Result<(), TrainError> {
         context: "drawing the curves",
         reason: error.to_string(),
     })?;
-    let path = folder.join(CURVES_FILE);
-    fs::write(&path, drawn).map_err(|source| TrainError::Write { path, source })
+    aside::replace(&folder.join(CURVES_FILE), |aside| fs::write(aside, drawn))
 }
 
 /// A value of the steps, averaged over spans of equal length.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::import::ImportError;
+
 /// A training that could not start or go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -98,8 +100,10 @@ pub enum TrainError {
     #[error("no training image matches the tiers and names of the configuration")]
     EmptyCorpus,
     /// A checkpoint does not fit the model or is damaged.
-    #[error("the checkpoint does not fit: {reason}")]
+    #[error("{} does not fit: {reason}", path.display())]
     Checkpoint {
+        /// Which file.
+        path: PathBuf,
         /// What does not fit.
         reason: String,
     },
@@ -117,6 +121,9 @@ pub enum TrainError {
         /// Optimiser step.
         step: usize,
     },
+    /// A published dataset could not be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// Something below failed.
     #[error("{context}: {reason}")]
     Other {
@@ -146,6 +153,7 @@ impl TrainError {
             Self::Checkpoint { .. } => "TRAIN-CHECKPOINT",
             Self::Start { .. } => "TRAIN-START",
             Self::Diverged { .. } => "TRAIN-DIVERGED",
+            Self::Import(error) => error.code(),
             Self::Other { .. } => "TRAIN-OTHER",
         }
     }
@@ -175,7 +183,7 @@ impl TrainError {
             }
             Self::EmptyCorpus => "Widen `data.tiers` or `data.datasets`.",
             Self::Checkpoint { .. } => {
-                "Start without --resume, or restore the configuration the checkpoint was made with."
+                "Start without --resume, restore the configuration the checkpoint was made with, or remove a damaged file: the one before it is used then."
             }
             Self::Start { .. } => {
                 "Name a model folder with the configuration of `[model]` in `run.start_from`, or leave it out."
@@ -183,6 +191,7 @@ impl TrainError {
             Self::Diverged { .. } => {
                 "Lower `schedule.learning_rate` and resume from the last checkpoint."
             }
+            Self::Import(error) => error.next_step(),
             Self::Other { .. } => "See the cause above.",
         }
     }

@@ -40,6 +40,7 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
         slots, adapters, ..
     } = prepare(config, &model)?;
     let newest = checkpoint::latest(&config.run.folder)?.ok_or_else(|| TrainError::Checkpoint {
+        path: config.run.folder.clone(),
         reason: "the run has none".to_owned(),
     })?;
     let state = checkpoint::load(&newest, &slots, config.run.seed)?;

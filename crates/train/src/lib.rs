@@ -7,6 +7,7 @@
 //! ```
 
 pub mod adamw;
+mod aside;
 pub mod augment;
 pub mod checkpoint;
 pub mod config;
@@ -18,6 +19,7 @@ mod error;
 pub mod export;
 mod foreign;
 pub mod groups;
+pub mod import;
 pub mod learner;
 pub mod lora;
 pub mod losses;

@@ -10,6 +10,7 @@ use std::process::Command;
 use medsam3_weights::{MANIFEST_FILE, RunningHash, today};
 use serde::{Deserialize, Serialize};
 
+use crate::aside;
 use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::corpus::{Dataset, Split};
@@ -115,13 +116,14 @@ pub(crate) fn write(
         context: "writing the configuration",
         reason: error.to_string(),
     })?;
-    save(&folder.join(CONFIG_FILE), &text)?;
+    let whole = |path: &Path, text: &str| aside::replace(path, |aside| fs::write(aside, text));
+    whole(&folder.join(CONFIG_FILE), &text)?;
     let path = folder.join(RECORD_FILE);
     let text = serde_json::to_string_pretty(&record).map_err(|source| TrainError::Json {
         path: path.clone(),
         source,
     })?;
-    save(&path, &text)
+    whole(&path, &text)
 }
 
 /// The record of a run folder, where it has one.
@@ -162,7 +164,7 @@ fn gather(config: &TrainConfig, all: &[Dataset]) -> Result<Record, TrainError> {
             Some(path) => path,
             None => folder.join(MANIFEST_FILE),
         };
-        Ok(StartRecord {
+        Ok::<_, TrainError>(StartRecord {
             folder: folder.clone(),
             sha256: sha256(&file)?,
             file: file
@@ -237,16 +239,6 @@ fn git() -> Option<Git> {
         commit,
         changed: changed.lines().map(str::to_owned).collect(),
     })
-}
-
-fn save(path: &Path, text: &str) -> Result<(), TrainError> {
-    let aside = path.with_extension("tmp");
-    fs::write(&aside, text)
-        .and_then(|()| fs::rename(&aside, path))
-        .map_err(|source| TrainError::Write {
-            path: path.to_owned(),
-            source,
-        })
 }
 
 #[cfg(test)]

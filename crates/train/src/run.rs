@@ -84,10 +84,8 @@ impl Trainer {
 
         let data = &config.data;
         let datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
+        check_splits(&config, &datasets)?;
         let samples = load_samples(&data.root, &datasets, Split::Train, data.raster_side)?;
-        if samples.is_empty() {
-            return Err(TrainError::EmptyCorpus);
-        }
         let held_out = load_samples(&data.root, &datasets, Split::Val, data.raster_side)?;
         println!(
             "{} training and {} validation images of {} datasets",
@@ -236,6 +234,30 @@ impl Trainer {
             self.config.run.seed,
         )
     }
+}
+
+/// There is something to train on in every dataset that is named, and something to validate on where that is asked for.
+fn check_splits(config: &TrainConfig, datasets: &[Dataset]) -> Result<(), TrainError> {
+    let data = &config.data;
+    let has = |set: &Dataset, split| set.items.iter().any(|item| item.split == split);
+    let has_train = |set: &Dataset| has(set, Split::Train);
+    let empty = |path: PathBuf, split| Err(TrainError::EmptySplit { path, split });
+    if datasets.is_empty() {
+        return Err(TrainError::EmptyCorpus);
+    }
+    let named = |set: &&Dataset| data.datasets.contains(&set.name) && !has_train(set);
+    if let Some(set) = datasets.iter().find(named) {
+        return empty(data.root.join(&set.name).join("dataset.json"), "train");
+    }
+    let index = data.root.join("index.json");
+    if !datasets.iter().any(has_train) {
+        return empty(index, "train");
+    }
+    let held_out = datasets.iter().any(|set| has(set, Split::Val));
+    if !held_out && config.run.validate_every <= config.schedule.steps {
+        return empty(index, "val");
+    }
+    Ok(())
 }
 
 fn clock(left: Duration) -> String {

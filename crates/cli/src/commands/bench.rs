@@ -47,6 +47,9 @@ pub struct Arguments {
     /// with two prompts each
     #[arg(long, value_name = "PRESET", conflicts_with_all = ["model", "image", "prompt"])]
     synthetic: Option<String>,
+    /// Only counts the preset's floating-point operations per stage, needed and issued, as one JSON line
+    #[arg(long, requires = "synthetic")]
+    count: bool,
     /// Rounds behind the first
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -171,6 +174,9 @@ fn run_synthetic(preset: &str, arguments: &Arguments) -> Result<()> {
         Some(side) => config.with_image_side(side)?,
         None => config,
     };
+    if arguments.count {
+        return synthetic::count(&config);
+    }
     let chosen = device::open(arguments.device)?;
     synthetic::run(&config, &chosen.device, arguments.rounds)
 }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod convert;
 pub mod evaluate;
 pub mod export;
+pub mod import;
 pub mod inspect;
 pub mod parity;
 pub mod segment;

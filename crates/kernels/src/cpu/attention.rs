@@ -28,10 +28,7 @@ pub fn attention(
     bias: Option<&Tensor<4>>,
 ) -> Option<Tensor<3>> {
     let masked = match masked {
-        Some(masked) => Some(Arc::new(Mask::of(
-            masked.clone(),
-            scores_of(q, k, heads),
-        )?)),
+        Some(masked) => Some(Arc::new(Mask::of(masked.clone(), scores_of(q, k, heads))?)),
         None => None,
     };
     Some(Call::new(q, k, v, heads, masked, bias)?.result())

@@ -53,7 +53,10 @@ impl Call {
             tensor(out, [b, tokens, width], &self.device)
         };
         let bias = with_bias.then(|| {
-            let values: Vec<f32> = parts.iter().flat_map(|part| part.bias.iter().copied()).collect();
+            let values: Vec<f32> = parts
+                .iter()
+                .flat_map(|part| part.bias.iter().copied())
+                .collect();
             tensor(values, [b, self.heads, n, m], &self.device)
         });
         Some(AttentionGradients {
@@ -119,13 +122,7 @@ impl Call {
 }
 
 /// `out = into.scale * left right`, `left` `[rows, depth]`.
-fn multiply(
-    out: &mut [f32],
-    into: Into,
-    left: &[f32],
-    [rows, depth]: [usize; 2],
-    right: &Packed,
-) {
+fn multiply(out: &mut [f32], into: Into, left: &[f32], [rows, depth]: [usize; 2], right: &Packed) {
     for first in (0..depth).step_by(DEPTH) {
         let into = Into {
             add: into.add || first > 0,
@@ -146,7 +143,11 @@ fn multiply(
 fn softmax<S: Simd>(scores: &mut [f32], keys: usize) {
     for row in scores.chunks_exact_mut(keys) {
         let largest = maximum(row);
-        let origin = if largest == f32::NEG_INFINITY { 0.0 } else { largest };
+        let origin = if largest == f32::NEG_INFINITY {
+            0.0
+        } else {
+            largest
+        };
         let sum = exponentials_of_row(row, origin);
         let inverse = if sum > 0.0 { 1.0 / sum } else { 0.0 };
         for value in row {

@@ -9,7 +9,10 @@ use super::view::{Dense, tensor};
 use burn::tensor::Tensor;
 
 /// Gradient of `x` from that of [`conv3x3`]'s result, `[b, h, w, out]`, and `weight` `[9 * in, out]`.
-pub(crate) fn conv3x3_gradient_of_map(gradient: &Tensor<4>, weight: &Tensor<2>) -> Option<Tensor<4>> {
+pub(crate) fn conv3x3_gradient_of_map(
+    gradient: &Tensor<4>,
+    weight: &Tensor<2>,
+) -> Option<Tensor<4>> {
     let [taps, outputs] = weight.dims();
     let inputs = taps / 9;
     let turned = weight

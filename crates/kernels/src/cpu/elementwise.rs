@@ -24,7 +24,10 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Result<Tensor<D>, Tensor<D>> {
 }
 
 /// `gradient` times the derivative of GELU at `x`; both on the CPU and of one shape.
-pub(crate) fn gelu_gradient<const D: usize>(gradient: Tensor<D>, x: &Tensor<D>) -> Option<Tensor<D>> {
+pub(crate) fn gelu_gradient<const D: usize>(
+    gradient: Tensor<D>,
+    x: &Tensor<D>,
+) -> Option<Tensor<D>> {
     let x = Dense::of(x.clone())?;
     change(gradient, |values| {
         for_chunks(values, CHUNK, |i, part| {
@@ -36,7 +39,10 @@ pub(crate) fn gelu_gradient<const D: usize>(gradient: Tensor<D>, x: &Tensor<D>) 
 }
 
 /// `gradient` where `y`, the result of ReLU, is above zero, and zero elsewhere; both on the CPU and of one shape.
-pub(crate) fn relu_gradient<const D: usize>(gradient: Tensor<D>, y: &Tensor<D>) -> Option<Tensor<D>> {
+pub(crate) fn relu_gradient<const D: usize>(
+    gradient: Tensor<D>,
+    y: &Tensor<D>,
+) -> Option<Tensor<D>> {
     let y = Dense::of(y.clone())?;
     change(gradient, |values| {
         for_chunks(values, CHUNK, |i, part| {

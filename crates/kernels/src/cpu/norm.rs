@@ -99,7 +99,10 @@ pub(crate) fn group_norm_gradient(
     let image = h * w * c;
     let mut out = vec![0.0; b * image];
     let (mut of_gamma, mut of_beta) = (vec![0.0; c], vec![0.0; c]);
-    let images = x.values().chunks(image).zip(gradient.values().chunks(image));
+    let images = x
+        .values()
+        .chunks(image)
+        .zip(gradient.values().chunks(image));
     for ((x, g), out) in images.zip(out.chunks_mut(image)) {
         let mean = group_means(x, c, groups, &vec![0.0; c], false);
         let variance = group_means(x, c, groups, &mean, true);
@@ -129,7 +132,11 @@ pub(crate) fn group_norm_gradient(
         let share = 1.0 / (h * w * c / groups) as f32;
         let over_group = |sums: &[f32]| -> Vec<f32> {
             let width = c / groups;
-            let weighted: Vec<f32> = sums.iter().zip(gamma.values()).map(|(s, g)| s * g).collect();
+            let weighted: Vec<f32> = sums
+                .iter()
+                .zip(gamma.values())
+                .map(|(s, g)| s * g)
+                .collect();
             let groups = weighted.chunks(width);
             groups
                 .flat_map(|group| std::iter::repeat_n(group.iter().sum::<f32>() * share, width))
@@ -167,13 +174,29 @@ impl Norm<'_> {
     /// Adds to the channels' sums of the gradient, plain and times the normed value.
     fn sum(&self, gradient: &[f32], x: &[f32], plain: &mut [f32], along: &mut [f32]) {
         sum_gradients(
-            gradient, x, self.mean, self.inverse, self.gamma, self.beta, self.relu, plain, along,
+            gradient,
+            x,
+            self.mean,
+            self.inverse,
+            self.gamma,
+            self.beta,
+            self.relu,
+            plain,
+            along,
         );
     }
 
     fn gradient(&self, out: &mut [f32], gradient: &[f32], x: &[f32], plain: &[f32], along: &[f32]) {
         gradient_of_cells(
-            out, gradient, x, self.mean, self.inverse, self.gamma, self.beta, self.relu, plain,
+            out,
+            gradient,
+            x,
+            self.mean,
+            self.inverse,
+            self.gamma,
+            self.beta,
+            self.relu,
+            plain,
             along,
         );
     }

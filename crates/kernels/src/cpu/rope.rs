@@ -109,8 +109,7 @@ pub(crate) fn rope_qkv_gradient(
             let window = image * grid.windows()
                 + row / grid.window_rows * across
                 + column / grid.window_columns;
-            let token =
-                row % grid.window_rows * grid.window_columns + column % grid.window_columns;
+            let token = row % grid.window_rows * grid.window_columns + column % grid.window_columns;
             let from = (window * tokens + token) * width..(window * tokens + token + 1) * width;
             let angles = token * head_dim..(token + 1) * head_dim;
             let (cos, back) = (&cos.values()[angles.clone()], &back[angles]);

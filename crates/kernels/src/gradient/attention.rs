@@ -25,10 +25,7 @@ pub(crate) fn attention(
     bias: Option<&Tensor<4>>,
 ) -> Option<Tensor<3>> {
     let masked = match masked {
-        Some(masked) => Some(Arc::new(Mask::of(
-            masked.clone(),
-            scores_of(q, k, heads),
-        )?)),
+        Some(masked) => Some(Arc::new(Mask::of(masked.clone(), scores_of(q, k, heads))?)),
         None => None,
     };
     let operation = Attention { heads, masked };
@@ -77,12 +74,7 @@ impl Operation<3> for Attention {
         Some((close(result), inputs))
     }
 
-    fn backward(
-        &self,
-        kept: Self::Kept,
-        gradient: Host,
-        _wanted: [bool; 3],
-    ) -> [Option<Host>; 3] {
+    fn backward(&self, kept: Self::Kept, gradient: Host, _wanted: [bool; 3]) -> [Option<Host>; 3] {
         let [q, k, v, _] = self.differentiate(kept, None, gradient, false);
         [q, k, v]
     }

@@ -71,8 +71,8 @@ impl Linear {
         let Some(gradient) = gradient else {
             unreachable!("the gradient of a result on the CPU is on the CPU")
         };
-        let of_x = wanted[0]
-            .then(|| cpu::linear(&gradient, &weight.transpose(), None, Activation::None));
+        let of_x =
+            wanted[0].then(|| cpu::linear(&gradient, &weight.transpose(), None, Activation::None));
         let of_weight = wanted[1].then(|| cpu::product_of_columns(&x, &gradient));
         let of_bias = wanted[2].then(|| cpu::column_sums(&gradient));
         [

@@ -14,11 +14,7 @@ pub(crate) fn linear<const D: usize>(
     None
 }
 
-pub(crate) fn conv3x3(
-    _x: &Tensor<4>,
-    _weight: &Tensor<2>,
-    _bias: &Tensor<1>,
-) -> Option<Tensor<4>> {
+pub(crate) fn conv3x3(_x: &Tensor<4>, _weight: &Tensor<2>, _bias: &Tensor<1>) -> Option<Tensor<4>> {
     None
 }
 

@@ -51,12 +51,8 @@ impl Operation<3> for LayerNorm {
         gradient: Host,
         _wanted: [bool; 3],
     ) -> [Option<Host>; 3] {
-        let found = cpu::layer_norm::layer_norm_gradient(
-            &open(gradient),
-            &open(x),
-            &open(gamma),
-            &moments,
-        );
+        let found =
+            cpu::layer_norm::layer_norm_gradient(&open(gradient), &open(x), &open(gamma), &moments);
         match found {
             Some((x, gamma, beta)) => [Some(close(x)), Some(close(gamma)), Some(close(beta))],
             None => [None, None, None],

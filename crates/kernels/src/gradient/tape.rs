@@ -30,12 +30,7 @@ pub(super) trait Operation<const N: usize>: Clone + Send + Debug + 'static {
     fn forward(&self, inputs: [Host; N]) -> Option<(Host, Self::Kept)>;
 
     /// Gradients of the inputs that are `wanted`, from that of the result.
-    fn backward(
-        &self,
-        kept: Self::Kept,
-        gradient: Host,
-        wanted: [bool; N],
-    ) -> [Option<Host>; N];
+    fn backward(&self, kept: Self::Kept, gradient: Host, wanted: [bool; N]) -> [Option<Host>; N];
 }
 
 /// Runs `operation` where at least one of `inputs` is followed by autodiff on the CPU; `None` where none is, or where
@@ -83,7 +78,7 @@ fn follow(input: DispatchTensor) -> Option<Followed> {
             if x.primitive().dtype() == DType::F32 =>
         {
             Some(x)
-        },
+        }
         DispatchTensorKind::Flex(BackendTensor::Float(x)) if x.dtype() == DType::F32 => {
             Some(Followed::new(x))
         }
@@ -117,9 +112,7 @@ impl<const N: usize, O: Operation<N>> Backward<Flex, N> for Step<O> {
         _checkpointer: &mut Checkpointer,
     ) {
         let gradient = gradients.consume::<Flex>(&ops.node);
-        let inputs: [Option<NodeId>; N] = ops
-            .parents
-            .map(|parent| parent.map(|parent| parent.id));
+        let inputs: [Option<NodeId>; N] = ops.parents.map(|parent| parent.map(|parent| parent.id));
         let (operation, kept) = ops.state;
         let wanted = inputs.map(|input| input.is_some());
         let found = operation.backward(kept, gradient, wanted);

@@ -70,6 +70,7 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
         }
     }
     if wanted("native") {
+        report.insert("operations".into(), operations(workspace)?);
         let native = native(
             workspace,
             arguments.rounds,
@@ -130,6 +131,26 @@ fn export(workspace: &Workspace, python: &str, folder: &Path) -> Result<()> {
     output(&mut command).map(drop)
 }
 
+/// Operations that the default and the full model take, by arithmetic.
+fn operations(workspace: &Workspace) -> Result<Value> {
+    let program = program(workspace)?;
+    let mut counts = Map::new();
+    for preset in ["default", "sam3"] {
+        let mut command = Command::new(&program);
+        command.args(["bench", "--synthetic", preset, "--count"]);
+        counts.insert(preset.into(), json_of(&mut command)?);
+    }
+    Ok(Value::Object(counts))
+}
+
+/// Builds the native program.
+fn program(workspace: &Workspace) -> Result<PathBuf> {
+    say("building the native program");
+    let words = "build --locked --workspace --bin medsam3";
+    run(workspace.cargo().args(words.split(' ')))?;
+    Ok(workspace.target_dir.join("debug/medsam3"))
+}
+
 /// Our own program on the processor and on the software adapter, in turns with PyTorch on the processor.
 fn native(
     workspace: &Workspace,
@@ -138,10 +159,7 @@ fn native(
     folder: &Path,
     skipped: &mut Vec<String>,
 ) -> Result<Value> {
-    say("building the native program");
-    let words = "build --locked --workspace --bin medsam3";
-    run(workspace.cargo().args(words.split(' ')))?;
-    let program = workspace.target_dir.join("debug/medsam3");
+    let program = program(workspace)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // The picture at the model's own size, where there is one, so that no program resizes.
     let square = folder.join("input.png");

@@ -13,6 +13,7 @@ struct Row {
 pub fn render(report: &Value) -> String {
     let mut rows = Vec::new();
     size(report, &mut rows);
+    operations(report, &mut rows);
     native(report, &mut rows);
     for (backend, name) in [
         ("webgpu", "page on WebGPU"),
@@ -83,6 +84,23 @@ fn size(report: &Value, rows: &mut Vec<Row>) {
     rows.extend(alone("module, brotli", bytes(&size["brotliBytes"])));
 }
 
+/// Operations per stage that the kernels issue beside those that the model needs: on the host, and on a GPU at most.
+fn operations(report: &Value, rows: &mut Vec<Row>) {
+    for preset in ["default", "sam3"] {
+        let run = &report["operations"][preset];
+        for stage in ["trunk", "neck", "text", "prompt"] {
+            for (issued, name) in [("issued", "operations"), ("issued_in_tiles", "in tiles")] {
+                rows.extend(pair(
+                    &format!("{preset} at {}, {stage}: {name}", run["side"]),
+                    run[issued][stage].as_f64(),
+                    run["needed"][stage].as_f64(),
+                    |count| format!("{:.3} GFLOP", count / 1e9),
+                ));
+            }
+        }
+    }
+}
+
 fn native(report: &Value, rows: &mut Vec<Row>) {
     let native = &report["native"];
     let list = |name: &str| native[name].as_array().cloned().unwrap_or_default();
@@ -144,6 +162,25 @@ fn browser(report: &Value, backend: &str, name: &str, rows: &mut Vec<Row>) {
         both("dispatches per prompt", "promptDispatches", count);
         both("bytes at the peak", "peakBytes", megabytes);
         both("largest binding", "largestBinding", megabytes);
+    }
+    // What slows a machine down slows both sides of a turn: these say more than the medians above.
+    for (what, field) in [
+        ("image, in turns", "imageRatio"),
+        ("image, in turns, processor seconds", "imageProcessorRatio"),
+        ("prompt, in turns", "promptRatio"),
+        (
+            "prompt, in turns, processor seconds",
+            "promptProcessorRatio",
+        ),
+    ] {
+        if let Some(ratio) = run[field].as_f64() {
+            rows.push(Row {
+                what: format!("{name}: {what}"),
+                ours: String::new(),
+                other: String::new(),
+                ratio: format!("{ratio:.2}"),
+            });
+        }
     }
     let agreement = run["difference"]["dice"].as_f64();
     rows.extend(alone(
@@ -246,36 +283,4 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn what_was_measured_is_shown_and_what_was_not_is_absent() {
-        let report = json!({
-            "machine": {"commit": "abc", "uncommittedChanges": false, "processor": "P", "threads": 2},
-            "size": {"rawBytes": 9_600_000, "brotliBytes": 2_300_000},
-            "native": {
-                "cpu": [{"median": {"trunk": 0.3}}, {"median": {"trunk": 0.1}}, {"median": {"trunk": 0.2}}],
-                "pytorch": [{"median": {"trunk": 0.4}, "neededFlops": {"trunk": 2.0e9}}]
-            },
-            "skipped": ["kernels: no Vulkan driver"]
-        });
-        let text = render(&report);
-        let line = |start: &str| {
-            text.lines()
-                .find(|line| line.starts_with(start))
-                .unwrap_or_default()
-                .to_owned()
-        };
-        assert!(line("module, brotli").ends_with("  2.3 MB"), "{text}");
-        let trunk = line("native CPU against PyTorch: trunk");
-        assert_eq!(
-            trunk.split_whitespace().rev().take(5).collect::<Vec<_>>(),
-            ["0.50", "s", "0.400", "s", "0.200"]
-        );
-        assert!(line("needed for trunk").contains("2.000 GFLOP"));
-        assert!(line("left out").contains("no Vulkan driver"));
-        assert!(!text.contains("WebGPU"));
-    }
-}
+mod tests;

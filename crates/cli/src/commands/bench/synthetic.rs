@@ -1,5 +1,6 @@
 //! `medsam3 bench --synthetic PRESET`: the stages of a model of any size, full size too, on weights that a generator
-//! makes. One JSON line per image, the counterpart of `tests/benchmarks/torch_cpu.py`.
+//! makes, one JSON line per image, the counterpart of `tests/benchmarks/torch_cpu.py`; and with `--count` the operations
+//! that such a model takes.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -55,6 +56,30 @@ impl Stopwatch {
         });
         result
     }
+}
+
+/// Floating-point operations per stage, of one image and one prompt.
+#[derive(Debug, Serialize)]
+struct Operations {
+    side: usize,
+    /// By the model.
+    needed: flops::Flops,
+    /// By the kernels on the host.
+    issued: flops::Flops,
+    /// At most, by those on a GPU.
+    issued_in_tiles: flops::Flops,
+}
+
+/// Counts and runs nothing.
+pub fn count(config: &Sam3Config) -> Result<()> {
+    let operations = Operations {
+        side: config.image_side,
+        needed: flops::needed(config),
+        issued: flops::issued(config),
+        issued_in_tiles: flops::issued_in_tiles(config),
+    };
+    println!("{}", serde_json::to_string(&operations)?);
+    Ok(())
 }
 
 /// Times `rounds` images with two prompts each.

@@ -1,0 +1,294 @@
+//! COCO's object detection format: one JSON for many images, objects as polygons or run lengths. Crowds are no single objects:
+//! they are left out, and their label counts as not drawn on that image.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::canvas::{Canvas, LabelSet};
+use super::error::ImportError;
+use super::files::safe;
+use super::manifest::{Coco, Manifest};
+use super::pattern::{Groups, Pattern, fill};
+use super::polygon;
+use super::raster;
+use super::unit::{Drawn, Reader, join};
+use crate::error::TrainError;
+
+#[derive(Deserialize)]
+struct File {
+    images: Vec<ImageEntry>,
+    annotations: Vec<Annotation>,
+    categories: Vec<Category>,
+}
+
+#[derive(Deserialize)]
+struct ImageEntry {
+    id: i64,
+    file_name: String,
+}
+
+#[derive(Deserialize)]
+struct Category {
+    id: i64,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    image_id: i64,
+    category_id: i64,
+    #[serde(default)]
+    iscrowd: u8,
+    segmentation: Option<Segmentation>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Segmentation {
+    Polygons(Vec<Vec<f64>>),
+    Runs {
+        /// Rows and columns.
+        size: [usize; 2],
+        counts: Counts,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Counts {
+    Plain(Vec<u64>),
+    Compressed(String),
+}
+
+struct Unit {
+    json: PathBuf,
+    image: PathBuf,
+    id: String,
+    subject: String,
+    groups: Groups,
+    /// Labels with their outlines, in the order of the file.
+    objects: Vec<(u8, Segmentation)>,
+    unlabelled: LabelSet,
+}
+
+/// The images of all annotation files.
+pub(super) struct CocoReader<'a> {
+    manifest: &'a Manifest,
+    units: Vec<Unit>,
+}
+
+impl<'a> CocoReader<'a> {
+    /// Reads the annotation files.
+    ///
+    /// # Errors
+    /// A file that is not COCO, a category that the manifest does not name, a pattern that nothing fits.
+    pub(super) fn new(
+        manifest: &'a Manifest,
+        layout: &Coco,
+        from: &Path,
+        files: &BTreeSet<String>,
+    ) -> Result<Self, TrainError> {
+        let mut units = Vec::new();
+        let bad = |path: &Path, reason: String| ImportError::Source {
+            path: path.to_owned(),
+            reason,
+        };
+        for text in layout.annotations.list() {
+            let pattern = Pattern::new(text, &Groups::new()).map_err(|reason| bad(from, reason))?;
+            let before = units.len();
+            for (name, groups) in pattern.find(files) {
+                units.extend(annotations(manifest, layout, from, name, &groups)?);
+            }
+            if units.len() == before {
+                return Err(ImportError::NoFiles {
+                    folder: from.to_owned(),
+                    pattern: text.clone(),
+                }
+                .into());
+            }
+        }
+        Ok(Self { manifest, units })
+    }
+}
+
+fn annotations(
+    manifest: &Manifest,
+    layout: &Coco,
+    from: &Path,
+    name: &str,
+    groups: &Groups,
+) -> Result<Vec<Unit>, TrainError> {
+    let json = join(from, name);
+    let bad = |reason: String| ImportError::Source {
+        path: json.clone(),
+        reason,
+    };
+    let bytes = std::fs::read(&json).map_err(|source| TrainError::Read {
+        path: json.clone(),
+        source,
+    })?;
+    let file: File = serde_json::from_slice(&bytes).map_err(|source| TrainError::Json {
+        path: json.clone(),
+        source,
+    })?;
+    let mut labels: HashMap<i64, u8> = HashMap::new();
+    let mut names: HashMap<i64, String> = HashMap::new();
+    for Category { id, name } in file.categories {
+        let label = layout.categories.get(&name).unwrap_or(&name);
+        // 0 leaves a category out; one that is not known matters only where it is used.
+        if layout.categories.get(&name).is_some_and(String::is_empty) {
+            labels.insert(id, 0);
+        } else if let Some(label) = manifest.label(label) {
+            labels.insert(id, label);
+        }
+        names.insert(id, name);
+    }
+    let subject = layout
+        .subject
+        .as_deref()
+        .map(|text| Pattern::new(text, &Groups::new()));
+    let subject = subject.transpose().map_err(bad)?;
+    let mut units = Vec::new();
+    let mut places: HashMap<i64, usize> = HashMap::new();
+    for ImageEntry { id, file_name } in file.images {
+        let mut groups = groups.clone();
+        let stem = file_name
+            .rsplit_once('.')
+            .map_or(file_name.as_str(), |(stem, _)| stem);
+        let prefix: String = groups.values().map(|value| format!("{value}-")).collect();
+        let item = safe(&format!("{prefix}{stem}"));
+        let known = subject
+            .as_ref()
+            .and_then(|pattern| pattern.groups(&file_name)?.remove("subject"));
+        groups.insert("file_name".to_owned(), file_name.clone());
+        let image = join(from, &fill(&layout.images, &groups).map_err(bad)?);
+        if places.insert(id, units.len()).is_some() {
+            return Err(bad(format!("two images have the id {id}")).into());
+        }
+        units.push(Unit {
+            json: json.clone(),
+            image,
+            subject: known.unwrap_or_else(|| item.clone()),
+            id: item,
+            groups,
+            objects: Vec::new(),
+            unlabelled: LabelSet::new(),
+        });
+    }
+    for annotation in file.annotations {
+        let Annotation {
+            image_id,
+            category_id,
+            iscrowd,
+            segmentation,
+        } = annotation;
+        let unit = places
+            .get(&image_id)
+            .and_then(|place| units.get_mut(*place));
+        let unit = unit.ok_or_else(|| {
+            bad(format!(
+                "an annotation is of image {image_id}, which is not listed"
+            ))
+        })?;
+        let label = *labels
+            .get(&category_id)
+            .ok_or_else(|| ImportError::UnknownValue {
+                path: json.clone(),
+                value: match names.get(&category_id) {
+                    Some(name) => format!("the category `{name}`"),
+                    None => format!("the category {category_id}, which it does not list,"),
+                },
+            })?;
+        match segmentation {
+            _ if label == 0 => {}
+            Some(segmentation) if iscrowd == 0 => unit.objects.push((label, segmentation)),
+            // A box alone says that something is there, but not where it ends.
+            _ => {
+                unit.unlabelled.insert(label);
+            }
+        }
+    }
+    Ok(units)
+}
+
+impl Reader for CocoReader<'_> {
+    fn units(&self) -> usize {
+        self.units.len()
+    }
+
+    fn volumes(&self) -> bool {
+        false
+    }
+
+    fn objects(&self) -> bool {
+        true
+    }
+
+    fn read(&self, unit: usize) -> Result<Vec<Drawn>, TrainError> {
+        let Some(unit) = self.units.get(unit) else {
+            return Ok(Vec::new());
+        };
+        let image = raster::read_image(&unit.image, &self.manifest.images)?;
+        let (width, height) = image.size();
+        let mut canvas = Canvas::new(width, height);
+        for (label, segmentation) in &unit.objects {
+            let inside =
+                pixels(segmentation, width, height).map_err(|reason| ImportError::Source {
+                    path: unit.json.clone(),
+                    reason: format!("{}: {reason}", unit.image.display()),
+                })?;
+            let places = inside
+                .iter()
+                .enumerate()
+                .filter(|(_, inside)| **inside)
+                .map(|(at, _)| at);
+            canvas
+                .object(*label, places)
+                .map_err(|reason| ImportError::Source {
+                    path: unit.json.clone(),
+                    reason: format!("{}: {reason}", unit.image.display()),
+                })?;
+        }
+        Ok(vec![Drawn {
+            id: unit.id.clone(),
+            subject: unit.subject.clone(),
+            groups: unit.groups.clone(),
+            path: unit.image.clone(),
+            image,
+            canvas,
+            unlabelled: unit.unlabelled.clone(),
+        }])
+    }
+}
+
+/// `[height, width]`; several polygons are one object.
+fn pixels(segmentation: &Segmentation, width: usize, height: usize) -> Result<Vec<bool>, String> {
+    match segmentation {
+        Segmentation::Polygons(polygons) => {
+            let mut all = vec![false; width * height];
+            for corners in polygons {
+                let inside = polygon::fill(corners, width, height)?;
+                all.iter_mut()
+                    .zip(inside)
+                    .for_each(|(pixel, inside)| *pixel |= inside);
+            }
+            Ok(all)
+        }
+        Segmentation::Runs { size, counts } => {
+            if *size != [height, width] {
+                let [rows, columns] = size;
+                return Err(format!(
+                    "a mask of {columns} x {rows} pixels on an image of {width} x {height}"
+                ));
+            }
+            match counts {
+                Counts::Plain(counts) => polygon::runs(counts, width, height),
+                Counts::Compressed(text) => {
+                    polygon::runs(&polygon::decompress(text)?, width, height)
+                }
+            }
+        }
+    }
+}
