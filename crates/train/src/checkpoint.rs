@@ -8,12 +8,8 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-<<<<<<< HEAD
 use safetensors::tensor::{Metadata, View};
-use safetensors::{Dtype, serialize_to_file};
-=======
-use safetensors::{Dtype, SafeTensorError, SafeTensors, serialize_to_file, tensor::TensorView};
->>>>>>> 053769b (Import published datasets by a manifest: image and mask folders, COCO, NIfTI)
+use safetensors::{Dtype, SafeTensorError, serialize_to_file};
 
 use crate::adamw::State;
 use crate::aside;
@@ -39,41 +35,10 @@ pub fn save(
         source,
     };
     let parts = [&state.weights, &state.first, &state.second, &state.average];
-<<<<<<< HEAD
     let views = PARTS.iter().zip(parts).flat_map(|(part, values)| {
         let held = slots.iter().zip(values).filter(|(_, v)| !v.is_empty());
         held.map(move |(slot, values)| (format!("{part}/{}", slot.name), Values { slot, values }))
     });
-=======
-    let bytes: Vec<(String, &Slot, Vec<u8>)> = PARTS
-        .iter()
-        .zip(parts)
-        .flat_map(|(part, values)| {
-            slots
-                .iter()
-                .zip(values)
-                .filter(|(_, values)| !values.is_empty())
-                .map(move |(slot, values)| (part, slot, values))
-        })
-        .map(|(part, slot, values)| {
-            (
-                format!("{part}/{}", slot.name),
-                slot,
-                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            )
-        })
-        .collect();
-    let views = bytes
-        .iter()
-        .map(|(name, slot, bytes)| {
-            TensorView::new(Dtype::F32, slot.shape.clone(), bytes).map(|view| (name.as_str(), view))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| TrainError::Checkpoint {
-            path: folder.to_owned(),
-            reason: error.to_string(),
-        })?;
->>>>>>> 053769b (Import published datasets by a manifest: image and mask folders, COCO, NIfTI)
     let metadata = HashMap::from([
         ("step".to_owned(), state.step.to_string()),
         ("seed".to_owned(), seed.to_string()),
@@ -140,9 +105,8 @@ pub fn load(path: &Path, slots: &[Slot], seed: u64) -> Result<State, TrainError>
 /// # Errors
 /// Unreadable files, tensors that are missing or of another shape.
 pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
-<<<<<<< HEAD
     let mut file = Open::new(path)?;
-    let step = usize::try_from(file.number("step")?).map_err(|error| bad(&error))?;
+    let step = usize::try_from(file.number("step")?).map_err(|error| bad(path, &error))?;
     let seed = file.number("seed")?;
     let trained = slots.iter().filter(|slot| slot.state_len(1) > 0).count();
     let found = file.header.tensors().len();
@@ -150,35 +114,12 @@ pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
     let averaged = found == slots.len() + 3 * trained;
     if !averaged && found != slots.len() + 2 * trained {
         let expected = slots.len() + 3 * trained;
-        return Err(bad(&format!(
-=======
-    let bad = |reason: String| TrainError::Checkpoint {
-        path: path.to_owned(),
-        reason,
-    };
-    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| bad(error.to_string()))?;
-    let number = |key: &str| -> Result<u64, TrainError> {
-        let text = header.metadata().as_ref().and_then(|map| map.get(key));
-        text.and_then(|text| text.parse().ok())
-            .ok_or_else(|| bad(format!("{key} is missing")))
-    };
-    let step = usize::try_from(number("step")?).map_err(|error| bad(error.to_string()))?;
-    let seed = number("seed")?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
-    let expected: usize = slots
-        .iter()
-        .map(|slot| 1 + slot.state_len(PARTS.len() - 1))
-        .sum();
-    if tensors.len() != expected {
-        let found = tensors.len();
-        return Err(bad(format!(
->>>>>>> 053769b (Import published datasets by a manifest: image and mask folders, COCO, NIfTI)
-            "it has {found} tensors, not the {expected} of what this configuration trains"
-        )));
+        return Err(bad(
+            path,
+            &format!(
+                "it has {found} tensors, not the {expected} of what this configuration trains"
+            ),
+        ));
     }
     let mut part = |part: &str| -> Result<Vec<Vec<f32>>, TrainError> {
         let held = |slot: &Slot| match part {
@@ -207,8 +148,9 @@ pub fn read(path: &Path, slots: &[Slot]) -> Result<(State, u64), TrainError> {
     Ok((state, seed))
 }
 
-fn bad(reason: &dyn std::fmt::Display) -> TrainError {
+fn bad(path: &Path, reason: &dyn std::fmt::Display) -> TrainError {
     TrainError::Checkpoint {
+        path: path.to_owned(),
         reason: reason.to_string(),
     }
 }
@@ -258,17 +200,18 @@ impl Open {
         file.read_exact(&mut size).map_err(failed)?;
         let size = u64::from_le_bytes(size);
         if size.saturating_add(8) > length {
-            return Err(bad(&"it is cut short"));
+            return Err(bad(path, &"it is cut short"));
         }
         let mut header = Vec::new();
         (&mut file)
             .take(size)
             .read_to_end(&mut header)
             .map_err(failed)?;
-        let header: Metadata = serde_json::from_slice(&header).map_err(|error| bad(&error))?;
+        let header: Metadata =
+            serde_json::from_slice(&header).map_err(|error| bad(path, &error))?;
         let start = 8 + size;
         if start + header.data_len() as u64 != length {
-            return Err(bad(&"it is cut short"));
+            return Err(bad(path, &"it is cut short"));
         }
         Ok(Self {
             path: path.to_owned(),
@@ -281,20 +224,20 @@ impl Open {
     fn number(&self, key: &str) -> Result<u64, TrainError> {
         let text = self.header.metadata().as_ref().and_then(|map| map.get(key));
         text.and_then(|text| text.parse().ok())
-            .ok_or_else(|| bad(&format!("{key} is missing")))
+            .ok_or_else(|| bad(&self.path, &format!("{key} is missing")))
     }
 
     fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
         let Some(info) = self.header.info(name) else {
-            return Err(bad(&format!("{name} is missing")));
+            return Err(bad(&self.path, &format!("{name} is missing")));
         };
         let (from, to) = info.data_offsets;
         let count = shape.iter().product::<usize>();
         if info.shape != shape || info.dtype != Dtype::F32 || to - from != 4 * count {
-            return Err(bad(&format!(
-                "{name} has the shape {:?}, not {shape:?}",
-                info.shape
-            )));
+            return Err(bad(
+                &self.path,
+                &format!("{name} has the shape {:?}, not {shape:?}", info.shape),
+            ));
         }
         let failed = |source| TrainError::Read {
             path: self.path.clone(),

@@ -79,14 +79,13 @@ impl Learner {
     /// Goes on from a state of the same parameters.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] where one has an average and the other does not.
+    /// [`TrainError::Config`] where one has an average and the other does not.
     pub fn resume(&mut self, state: State) -> Result<(), TrainError> {
         let averaged = |state: &State| state.average.iter().any(|values| !values.is_empty());
         let trained = self.slots.iter().any(|slot| slot.rate > 0.0);
         if trained && averaged(&state) != averaged(&self.state) {
-            return Err(TrainError::Checkpoint {
-                reason: "one run has an average of its weights (schedule.ema), the other none"
-                    .to_owned(),
+            return Err(TrainError::Config {
+                reason: "schedule.ema: the run has an average of its weights and this configuration none, or the other way round".to_owned(),
             });
         }
         self.state = state;
