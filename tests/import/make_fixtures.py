@@ -1,17 +1,20 @@
 """Makes small datasets of the layouts that can be imported and writes what an independent reader sees in them: pycocotools for COCO,
-nibabel for NIfTI.
+nibabel for NIfTI, highdicom for DICOM SEG.
 
     python make_fixtures.py
 
-needs pycocotools, nibabel, numpy and Pillow. Everything is drawn here, so that no data of others is in it.
+needs pycocotools, nibabel, highdicom, numpy and Pillow. Everything is drawn here, so that no data of others is in it.
 """
 
 import json
 from importlib.metadata import version
 from pathlib import Path
 
+import highdicom
 import nibabel
 import numpy as np
+import pydicom
+from highdicom.sr.coding import CodedConcept
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
@@ -131,9 +134,76 @@ def make_nifti() -> None:
     (HERE / "nifti.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
 
 
+def uid(number: int) -> str:
+    return f"2.25.{20261125000 + number}"
+
+
+def slice_file(folder: Path, number: int, position: list[float], orientation: list[float]) -> pydicom.Dataset:
+    """A CT slice of 12 columns and 10 rows; its values in HU are -100 to 155."""
+    one = pydicom.Dataset()
+    one.file_meta = pydicom.dataset.FileMetaDataset()
+    one.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    one.file_meta.MediaStorageSOPClassUID = one.SOPClassUID = pydicom.uid.CTImageStorage
+    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID = uid(10 + number)
+    one.StudyInstanceUID, one.SeriesInstanceUID, one.FrameOfReferenceUID = uid(1), uid(2), uid(3)
+    one.PatientID, one.PatientName, one.PatientBirthDate, one.PatientSex = "made-up-1", "Made^Up", "", "O"
+    one.StudyID, one.StudyDate, one.StudyTime, one.AccessionNumber, one.ReferringPhysicianName = "1", "", "", "", ""
+    one.Modality, one.SeriesNumber, one.InstanceNumber, one.PositionReferenceIndicator = "CT", 1, number, ""
+    one.ImagePositionPatient, one.ImageOrientationPatient, one.PixelSpacing, one.SliceThickness = position, orientation, [0.75, 0.75], 2
+    one.Rows, one.Columns, one.SamplesPerPixel, one.PhotometricInterpretation = 10, 12, 1, "MONOCHROME2"
+    one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 12, 11, 0
+    one.RescaleSlope, one.RescaleIntercept = 1, -1024
+    one.PixelData = (RNG.integers(-100, 156, (10, 12)) + 1024).astype("<u2").tobytes()
+    one.save_as(folder / f"slice{number}.dcm", enforce_file_format=True)
+    return one
+
+
+def make_dicom() -> None:
+    folder = HERE / "dicom" / "series"
+    folder.mkdir(parents=True, exist_ok=True)
+    turned = turn(25, 0) @ turn(10, 2)
+    orientation = [round(float(value), 6) for value in [*turned[:, 0], *turned[:, 1]]]
+    # Numbered against their places, so that the order of the files is not that of the slices.
+    places = [[round(float(value), 4) for value in np.array([-4, 7, 30]) + 2 * at * turned[:, 2]] for at in (2, 0, 3, 1)]
+    images = [slice_file(folder, number, place, orientation) for number, place in enumerate(places)]
+    organ = CodedConcept("10200004", "SCT", "Liver")
+    finding = CodedConcept("52988006", "SCT", "Lesion")
+    def described(number: int, label: str, kind: CodedConcept) -> highdicom.seg.SegmentDescription:
+        return highdicom.seg.SegmentDescription(number, label, CodedConcept("123037004", "SCT", "Anatomical Structure"), kind,
+                                                highdicom.seg.SegmentAlgorithmTypeValues.MANUAL)
+    liver = np.zeros((4, 10, 12), bool)
+    liver[1:, 2:8, 3:9] = True
+    lesion = np.zeros_like(liver)
+    lesion[2, 4:6, 7:11] = True  # on the liver and beyond it
+    never = np.zeros_like(liver)
+    shares = RNG.integers(0, 101, (4, 10, 12)) / 100
+    def save(name: str, pixels: np.ndarray, kind: str, descriptions: list, number: int) -> None:
+        seg = highdicom.seg.Segmentation(images, pixels, kind, descriptions, uid(100 + number), number, uid(200 + number), 1, "none", "none",
+                                         "none", "none", max_fractional_value=100, omit_empty_frames=True)
+        seg.save_as(folder.parent / f"{name}.dcm")
+    save("binary", np.stack([liver, lesion, never], -1), "BINARY",
+         [described(1, "Segment A", organ), described(2, "lesion 1", finding), described(3, "Spleen", CodedConcept("78961009", "SCT", "Spleen"))], 1)
+    save("shares", shares, "FRACTIONAL", [described(1, "Vessel", CodedConcept("59820001", "SCT", "Blood vessel"))], 2)
+
+    expected = {"highdicom": version("highdicom"), "pydicom": version("pydicom"), "slices": []}
+    read = {name: highdicom.seg.segread(folder.parent / f"{name}.dcm") for name in ("binary", "shares")}
+    normal = np.cross(orientation[:3], orientation[3:])
+    for number in np.argsort([np.dot(place, normal) for place in places]):
+        image = pydicom.dcmread(folder / f"slice{number}.dcm")
+        masks = read["binary"].get_pixels_by_source_instance([image.SOPInstanceUID], ignore_spatial_locations=True, assert_missing_frames_are_empty=True)[0]
+        vessel = read["shares"].get_pixels_by_source_instance([image.SOPInstanceUID], ignore_spatial_locations=True, rescale_fractional=True,
+                                                              assert_missing_frames_are_empty=True)[0, :, :, 0]
+        entry = {"image": (image.pixel_array.astype(int) - 1024 + 100).tolist()}
+        for name, mask in (("liver", masks[..., 0]), ("lesion", masks[..., 1]), ("spleen", masks[..., 2]), ("vessel", vessel >= 0.5 - 1e-6)):
+            entry[name] = ["".join(".#"[int(value)] for value in row) for row in mask]
+        expected["slices"].append(entry)
+    (HERE / "dicom.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
+
+
 def main() -> None:
     make_coco()
     make_nifti()
+    make_dicom()
 
 
 if __name__ == "__main__":

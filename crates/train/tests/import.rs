@@ -351,7 +351,7 @@ fn what_is_wrong_is_named_and_leaves_the_corpus_as_it_was() {
         &|from| {
             RgbImage::from_pixel(24, 20, Rgb([9, 1, 1]))
                 .save(organ(from))
-                .expect("saved")
+                .expect("saved");
         },
         "TRAIN-IMPORT-SOURCE",
         "organ/b.png",
@@ -360,7 +360,7 @@ fn what_is_wrong_is_named_and_leaves_the_corpus_as_it_was() {
         &|from| {
             RgbImage::from_pixel(24, 20, Rgb([90, 90, 200]))
                 .save(from.join("colour/a.png"))
-                .expect("saved")
+                .expect("saved");
         },
         "TRAIN-UNKNOWN-LABEL",
         "#5a5ac8",
@@ -521,4 +521,143 @@ fn the_manifests_of_the_repository_are_valid() {
         );
     }
     assert_eq!(listed.matches("` | yes").count(), files.len());
+}
+
+fn dicom_manifest(folder: &Path) -> Manifest {
+    manifest(
+        folder,
+        r#"labels = ["liver", "lesion", "spleen", "vessel", "kidney"]
+        [[prompts]]
+        canonical = "liver"
+        labels = ["liver"]
+        [[prompts]]
+        canonical = "lesion"
+        labels = ["lesion"]
+        [[prompts]]
+        canonical = "spleen"
+        labels = ["spleen"]
+        [[prompts]]
+        canonical = "vessel"
+        labels = ["vessel"]
+        [[prompts]]
+        canonical = "kidney"
+        labels = ["kidney"]
+        [images]
+        window = [28, 256]
+        [select]
+        empty_every = 1
+        [layout]
+        kind = "dicom"
+        segments = { LIVER = "liver", "lesion 1" = "lesion", 59820001 = "vessel" }
+        "#,
+    )
+}
+
+fn copy_dicom(to: &Path) {
+    std::fs::create_dir_all(to.join("series")).expect("folder");
+    let from = Path::new(FIXTURES).join("dicom");
+    for file in names(&from)
+        .into_iter()
+        .filter(|name| name.ends_with(".dcm"))
+    {
+        std::fs::copy(from.join(&file), to.join(&file)).expect("copied");
+    }
+    for file in names(&from.join("series")) {
+        std::fs::copy(
+            from.join("series").join(&file),
+            to.join("series").join(&file),
+        )
+        .expect("copied");
+    }
+}
+
+/// An oblique series whose files are in another order than its slices; segments by the meaning of their code, by label, by code and by the
+/// label's own name, on one another, without a frame, as bits and as shares.
+#[test]
+fn dicom_segmentations_are_those_of_highdicom() {
+    let text = std::fs::read_to_string(Path::new(FIXTURES).join("dicom.json")).expect("expected");
+    let expected: Value = serde_json::from_str(&text).expect("JSON");
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = Path::new(FIXTURES).join("dicom");
+    let found = imported(
+        &dicom_manifest(folder.path()),
+        &from,
+        &folder.path().join("corpus"),
+        &Options::default(),
+    );
+    let slices = expected["slices"].as_array().expect("slices");
+    assert_eq!(found.set.items.len(), slices.len());
+    for (item, slice) in found.set.items.iter().zip(slices) {
+        let shown = image::open(found.out.join("made").join(&item.image))
+            .expect("an image")
+            .into_luma8();
+        let wanted: Vec<Vec<u8>> = serde_json::from_value(slice["image"].clone()).expect("pixels");
+        assert_eq!(shown.as_raw(), &wanted.concat(), "{}", item.id);
+        let truths = found.questions(&item.id);
+        for prompt in ["liver", "lesion", "spleen", "vessel"] {
+            let wanted: Vec<String> = serde_json::from_value(slice[prompt].clone()).expect("rows");
+            assert_eq!(rows(&truths[prompt]), wanted, "{} {prompt}", item.id);
+        }
+        assert!(
+            !truths.contains_key("kidney"),
+            "no segmentation looked for it"
+        );
+    }
+    let json = std::fs::read_to_string(found.out.join("made/dataset.json")).expect("dataset.json");
+    for identifier in ["made-up-1", "Made^Up", "2.25."] {
+        assert!(!json.contains(identifier), "{identifier}");
+    }
+}
+
+/// A slice that is missing, one that lies elsewhere, a segment that is not named, a cut file.
+#[test]
+fn a_segmentation_that_does_not_fit_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (from, out) = (folder.path().join("from"), folder.path().join("corpus"));
+    let manifest = dicom_manifest(folder.path());
+    let fails = |change: &dyn Fn(), code: &str, file: &str| {
+        std::fs::remove_dir_all(&from).ok();
+        copy_dicom(&from);
+        change();
+        let error = import(&manifest, &from, &out, &Options::default(), &Patient).expect_err(code);
+        assert_eq!(error.code(), code, "{error}");
+        assert!(error.to_string().contains(file), "{error}");
+        assert_eq!(names(&out), Vec::<String>::new());
+    };
+    let slice = from.join("series/slice2.dcm");
+    fails(
+        &|| std::fs::remove_file(&slice).expect("gone"),
+        "TRAIN-IMPORT-SOURCE",
+        "binary.dcm",
+    );
+    let swap = |file: &Path, from: &[u8], to: &[u8]| {
+        let mut bytes = std::fs::read(file).expect("bytes");
+        let at = bytes
+            .windows(from.len())
+            .position(|window| window == from)
+            .expect("it is there");
+        bytes[at..at + to.len()].copy_from_slice(to);
+        std::fs::write(file, bytes).expect("changed");
+    };
+    // Four millimetres up, so that segmentation and image disagree about where they lie.
+    fails(
+        &|| swap(&slice, b"\\35.4378", b"\\39.4378"),
+        "TRAIN-IMPORT-SOURCE",
+        "binary.dcm",
+    );
+    fails(
+        &|| swap(&from.join("binary.dcm"), b"Liver", b"Livor"),
+        "TRAIN-UNKNOWN-LABEL",
+        "Livor",
+    );
+    let cut = |file: &Path, by: usize| {
+        let bytes = std::fs::read(file).expect("bytes");
+        std::fs::write(file, &bytes[..bytes.len() - by]).expect("cut");
+    };
+    fails(
+        &|| cut(&from.join("binary.dcm"), 60),
+        "TRAIN-IMPORT-SOURCE",
+        "binary.dcm",
+    );
+    fails(&|| cut(&slice, 100), "TRAIN-IMPORT-SOURCE", "slice2.dcm");
 }

@@ -66,7 +66,7 @@ impl Canvas {
             }
         };
         let place =
-            u16::try_from(place).map_err(|_| "too many combinations of labels".to_owned())?;
+            u16::try_from(place).map_err(|_number| "too many combinations of labels".to_owned())?;
         self.joined.insert((*set, label), place);
         *set = place;
         Ok(())

@@ -9,6 +9,8 @@
 mod canvas;
 mod coco;
 mod dataset;
+mod dicom;
+mod dicom_file;
 mod error;
 mod files;
 mod folders;
@@ -20,6 +22,7 @@ mod nifti_file;
 mod pattern;
 mod polygon;
 mod raster;
+mod seg;
 mod split;
 mod unit;
 mod window;
@@ -82,13 +85,7 @@ pub fn import(
         }
         Layout::Coco(layout) => Box::new(coco::CocoReader::new(manifest, layout, from, &files)?),
         Layout::Nifti(layout) => Box::new(nifti::NiftiReader::new(manifest, layout, from, files)?),
-        Layout::Dicom(_) => {
-            return Err(ImportError::Source {
-                path: from.to_owned(),
-                reason: "this layout cannot be read yet".to_owned(),
-            }
-            .into());
-        }
+        Layout::Dicom(layout) => Box::new(dicom::DicomReader::new(manifest, layout, from, &files)?),
     };
     let hidden = out.join(format!(".import-{}", manifest.name));
     let done = fill_folder(manifest, from, &hidden, reader.as_ref(), options, watch)

@@ -134,7 +134,7 @@ pub(super) fn decompress(text: &str) -> Result<Vec<u64>, String> {
     }
     counts
         .into_iter()
-        .map(|count| u64::try_from(count).map_err(|_| bad()))
+        .map(|count| u64::try_from(count).map_err(|_negative| bad()))
         .collect()
 }
 
