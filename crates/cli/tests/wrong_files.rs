@@ -84,16 +84,20 @@ fn a_wrong_file_of_the_corpus_is_named_and_costs_no_checkpoint() {
     let (expected, config, run) = halfway(root);
     let kept = checkpoints(&run);
     assert_eq!(kept.len(), 2);
+    // A run that begins anew would number its checkpoints below those that are there, and lose them.
+    assert_fails(
+        &train(&config, &[]),
+        "TRAIN-RUN-EXISTS",
+        "checkpoint-0000006.safetensors",
+    );
+    assert!(checkpoints(&run) == kept);
     let shapes = root.join("shapes");
     let breaks = |file: &str, change: &dyn Fn(&Path), code: &str, more: &[&str]| {
         let path = shapes.join(file);
         let good = std::fs::read(&path).expect("readable");
         change(&path);
-        for resume in [["--resume"].as_slice(), &[]] {
-            // Neither a run that goes on nor one that begins anew may touch what is there before it has read the corpus.
-            assert_fails(&train(&config, &[resume, more].concat()), code, file);
-            assert!(checkpoints(&run) == kept, "{code}: a checkpoint changed");
-        }
+        assert_fails(&train(&config, &[&["--resume"], more].concat()), code, file);
+        assert!(checkpoints(&run) == kept, "{code}: a checkpoint changed");
         std::fs::write(&path, good).expect("repaired");
     };
     let cut = |path: &Path| {

@@ -107,6 +107,12 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
+    /// The run folder holds the checkpoints of another run, which a new one would mix with its own.
+    #[error("{} is already there, and the run is to begin anew", path.display())]
+    RunExists {
+        /// Its newest checkpoint.
+        path: PathBuf,
+    },
     /// The model folder to start from does not fit or is damaged.
     #[error("cannot start from {}: {reason}", folder.display())]
     Start {
@@ -151,6 +157,7 @@ impl TrainError {
             Self::ExternalDataset { .. } => "TRAIN-EXTERNAL-DATASET",
             Self::EmptyCorpus => "TRAIN-EMPTY-CORPUS",
             Self::Checkpoint { .. } => "TRAIN-CHECKPOINT",
+            Self::RunExists { .. } => "TRAIN-RUN-EXISTS",
             Self::Start { .. } => "TRAIN-START",
             Self::Diverged { .. } => "TRAIN-DIVERGED",
             Self::Import(error) => error.code(),
@@ -184,6 +191,9 @@ impl TrainError {
             Self::EmptyCorpus => "Widen `data.tiers` or `data.datasets`.",
             Self::Checkpoint { .. } => {
                 "Start without --resume, restore the configuration the checkpoint was made with, or remove a damaged file: the one before it is used then."
+            }
+            Self::RunExists { .. } => {
+                "Use --resume to go on from it, or name another `run.folder`, or remove the old run."
             }
             Self::Start { .. } => {
                 "Name a model folder with the configuration of `[model]` in `run.start_from`, or leave it out."

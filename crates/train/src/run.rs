@@ -82,6 +82,10 @@ impl Trainer {
         };
         std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
 
+        // The last two checkpoints are kept by their number, so that a new run's would be removed and the old one's stay.
+        if !resume && let Some(path) = checkpoint::latest(folder)? {
+            return Err(TrainError::RunExists { path });
+        }
         let data = &config.data;
         let datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
         check_splits(&config, &datasets)?;

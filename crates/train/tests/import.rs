@@ -661,3 +661,53 @@ fn a_segmentation_that_does_not_fit_is_named() {
     );
     fails(&|| cut(&slice, 100), "TRAIN-IMPORT-SOURCE", "slice2.dcm");
 }
+
+/// Twelve real volumes (MSD Task04, as `data/volumes/index.json` describes them): slices and voxels as nibabel 5.4.2 counts them.
+#[test]
+fn real_hippocampus_volumes_lose_no_voxel() {
+    let Some(shared) = std::env::var_os("MEDSAM3_SHARED") else {
+        println!("skipped: MEDSAM3_SHARED is not set");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifest = manifest(
+        folder.path(),
+        r#"labels = ["anterior", "posterior"]
+        [[prompts]]
+        canonical = "anterior"
+        labels = ["anterior"]
+        [[prompts]]
+        canonical = "posterior"
+        labels = ["posterior"]
+        [layout]
+        kind = "nifti"
+        images = "{id}_image.nii.gz"
+        plane = "coronal"
+        [[layout.masks]]
+        path = "{id}_label.nii.gz"
+        read = "values"
+        values = { 1 = "anterior", 2 = "posterior" }
+        "#,
+    );
+    let from = PathBuf::from(shared).join("data/volumes/nifti_hippocampus");
+    let found = imported(
+        &manifest,
+        &from,
+        &folder.path().join("corpus"),
+        &Options::default(),
+    );
+    assert_eq!((found.summary.images, found.summary.subjects), (462, 12));
+    let mut voxels = BTreeMap::<String, usize>::new();
+    for item in &found.set.items {
+        for (prompt, truth) in found.questions(&item.id) {
+            *voxels.entry(prompt).or_default() += truth.mask.area_px();
+        }
+    }
+    assert_eq!(
+        voxels,
+        BTreeMap::from([
+            ("anterior".to_owned(), 20758),
+            ("posterior".to_owned(), 19941)
+        ])
+    );
+}
