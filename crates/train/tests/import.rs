@@ -276,6 +276,14 @@ fn masks_of_every_reading_lie_on_one_another_without_loss() {
         !found.questions("b").contains_key("corner"),
         "nobody looked for it"
     );
+    // A JPEG that is called PNG would be copied under a name that the corpus' reader believes.
+    std::fs::rename(from.join("images/b.png"), from.join("b.keep")).expect("moved");
+    let jpeg = GrayImage::from_pixel(24, 20, Luma([77]));
+    jpeg.save_with_format(from.join("images/b.png"), image::ImageFormat::Jpeg)
+        .expect("saved");
+    let other = folder.path().join("other");
+    imported(&manifest, &from, &other, &Options::default());
+    std::fs::rename(from.join("b.keep"), from.join("images/b.png")).expect("moved back");
     let copy = std::fs::read(found.out.join("made/images/a.png")).expect("the image");
     assert_eq!(
         copy,

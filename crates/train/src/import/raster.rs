@@ -105,7 +105,9 @@ pub(super) fn read_image(path: &Path, rule: &ImageRule) -> Result<Image, TrainEr
         return Ok(Image::gray(width, height, apply(scale, &values)));
     }
     // A turned JPEG is written anew: its mask lies on the pixels as they are stored, and viewers would turn the image alone.
-    let kept = matches!(format, Some(ImageFormat::Png | ImageFormat::Jpeg))
+    // One whose name is of another format is written anew too: the corpus is read by names.
+    let kept = format.is_some_and(|format| Some(format) == ImageFormat::from_path(path).ok())
+        && matches!(format, Some(ImageFormat::Png | ImageFormat::Jpeg))
         && matches!(colour, ExtendedColorType::L8 | ExtendedColorType::Rgb8)
         && !turned;
     let pixels = if gray {
