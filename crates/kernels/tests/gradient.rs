@@ -2,7 +2,8 @@
 
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Bool, Device, Distribution, Tensor, activation, module};
-use medsam3_kernels::attention::WindowGrid;
+use medsam3_kernels::attention::{WindowGrid, plain as plain_attention};
+use medsam3_kernels::group_norm::plain as plain_group_norm;
 use medsam3_kernels::{
     Activation, Rope, attention, conv3x3, group_norm, layer_norm, linear, rope_attention, rope_qkv,
     upsample2_add,
@@ -36,10 +37,10 @@ macro_rules! compare {
         let (ours, plain) = ($ours, $plain);
         let off = difference(&ours, &plain);
         assert!(off < 1e-5, "{}: results differ by {off}", $name);
-        let (a, b) = (scalar(&ours).backward(), scalar(&plain).backward());
+        let (of_ours, of_plain) = (scalar(&ours).backward(), scalar(&plain).backward());
         $(
-            let (a, b) = ($x.grad(&a).expect("a gradient"), $x.grad(&b).expect("a gradient"));
-            let off = difference(&a, &b);
+            let found = $x.grad(&of_ours).expect("a gradient");
+            let off = difference(&found, &$x.grad(&of_plain).expect("a gradient"));
             assert!(off < 2e-5, "{}: gradients of {} differ by {off}", $name, stringify!($x));
         )+
     }};
@@ -118,7 +119,7 @@ fn convolutions() {
 fn group_norms() {
     for relu in [false, true] {
         let (x, gamma, beta) = (random([2, 9, 11, 24]), random([24]), random([24]));
-        let plain = medsam3_kernels::group_norm::plain(x.clone(), gamma.clone(), beta.clone(), 8);
+        let plain = plain_group_norm(x.clone(), gamma.clone(), beta.clone(), 8);
         let plain = if relu { activation::relu(plain) } else { plain };
         let ours = group_norm(x.clone(), gamma.clone(), beta.clone(), 8, relu);
         compare!("group norm", [x, gamma, beta], ours, plain);
@@ -156,7 +157,7 @@ fn attention_with_bias_and_masked_keys() {
             .lower_elem(0.3);
     let plain = |masked: Option<Tensor<4, Bool>>, bias: Option<Tensor<4>>| {
         let (q, k, v) = (q.clone(), k.clone(), v.clone());
-        medsam3_kernels::attention::plain(q, k, v, heads, masked, bias)
+        plain_attention(q, k, v, heads, masked, bias)
     };
     let ours = |masked: Option<Tensor<4, Bool>>, bias: Option<Tensor<4>>| {
         attention(q.clone(), k.clone(), v.clone(), heads, masked, bias)
@@ -166,7 +167,7 @@ fn attention_with_bias_and_masked_keys() {
         "masked attention",
         [q, k, v, bias],
         ours(Some(masked.clone()), Some(bias.clone())),
-        plain(Some(masked), Some(bias))
+        plain(Some(masked), Some(bias.clone()))
     );
 }
 
@@ -206,7 +207,7 @@ fn attention_of_the_trunk() {
             window_columns: window,
         };
         let [q, k, v] = rope_qkv::plain(qkv.clone(), bias.clone(), &rope, (window, window));
-        let plain = medsam3_kernels::attention::plain(q, k, v, heads, None, None);
+        let plain = plain_attention(q, k, v, heads, None, None);
         let across = grid / window;
         let plain = plain
             .reshape([2, across, across, window, window, width])
