@@ -110,10 +110,10 @@ fn moments<S: Simd>(x: &[f32], width: usize, epsilon: f32) -> Moments {
 }
 
 #[macerator::with_simd]
-fn normalise<'a, S: Simd>(
+fn normalise<S: Simd>(
     out: &mut [f32],
     x: &[f32],
-    moments: &'a [[f32; 2]],
+    moments: &[[f32; 2]],
     gamma: &[f32],
     beta: &[f32],
 ) {
@@ -127,10 +127,10 @@ fn normalise<'a, S: Simd>(
 }
 
 #[macerator::with_simd]
-fn sum_columns<'a, S: Simd>(
+fn sum_columns<S: Simd>(
     gradient: &[f32],
     x: &[f32],
-    moments: &'a [[f32; 2]],
+    moments: &[[f32; 2]],
     of_gamma: &mut [f32],
     of_beta: &mut [f32],
 ) {
@@ -150,11 +150,11 @@ fn sum_columns<'a, S: Simd>(
 }
 
 #[macerator::with_simd]
-fn gradients<'a, S: Simd>(
+fn gradients<S: Simd>(
     out: &mut [f32],
     gradient: &[f32],
     x: &[f32],
-    moments: &'a [[f32; 2]],
+    moments: &[[f32; 2]],
     gamma: &[f32],
 ) {
     let width = gamma.len();
