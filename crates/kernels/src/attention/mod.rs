@@ -36,6 +36,7 @@ pub struct WindowGrid {
 
 impl WindowGrid {
     /// `[batch, rows, columns, width] -> [batch * windows, window tokens, width]`, where windows fit the grid.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn to_windows(self, x: Tensor<4>) -> Tensor<3> {
         let [b, rows, columns, width] = x.dims();
         let (high, wide) = (self.window_rows, self.window_columns);

@@ -3,6 +3,14 @@
 //! Each takes tensors and gives none, or its input back, where it does not apply (another device, autodiff, another
 //! type), so that the caller goes on with plain Burn operations.
 
+#![cfg_attr(
+    target_arch = "wasm32",
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "nothing is trained in the browser, so gradients are computed natively alone"
+    )
+)]
 #![allow(
     clippy::extra_unused_type_parameters,
     reason = "the parameter is the instruction set that a function is compiled for"
