@@ -1,8 +1,8 @@
 //! GPU kernels in CubeCL, as extensions of Burn's back ends, each beside the plain tensor operations that it stands for.
 //!
 //! Every public function takes and gives `burn::Tensor` and picks by the tensor's device ([`route`]): the kernel on wgpu and
-//! WebGPU; plain operations on the CPU, where they are the faster ones, and on devices that differentiate, so that training
-//! needs no gradient by hand. Both ways compute the same values; the tests compare them with an independent reference.
+//! WebGPU; the CPU's own kernels ([`cpu`]) on Flex, with gradients of their own where autodiff follows (`gradient`); plain operations
+//! elsewhere. All ways compute the same values; the tests compare them with an independent reference.
 //!
 //! A kernel is one file: the plain path, an extension trait (`#[backend_extension(Cube, Fusion)]`), its implementation for
 //! `CubeBackend`, and the `#[cube]` code. No kernel needs subgroups, f16 or 8-bit integers, none binds more than eight

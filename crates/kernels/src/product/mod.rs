@@ -1,7 +1,7 @@
 //! Matrix products: linear layers with f32 or int8 weights, products of activations, 3x3 convolutions.
 //!
-//! On a GPU through kernels of this crate, cut as [`crate::choice`] measured; on the CPU and on autodiff devices
-//! through Burn's own operations. All in f32.
+//! On a GPU through kernels of this crate, cut as [`crate::choice`] measured; on the CPU through its own
+//! kernels and their gradients, elsewhere through Burn's operations. All in f32.
 
 mod epilogue;
 mod launch;
