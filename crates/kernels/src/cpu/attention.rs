@@ -27,11 +27,21 @@ pub fn attention(
     masked: Option<&Tensor<4, Bool>>,
     bias: Option<&Tensor<4>>,
 ) -> Option<Tensor<3>> {
-    let masked = match masked {
-        Some(masked) => Some(Arc::new(Mask::of(masked.clone(), scores_of(q, k, heads))?)),
-        None => None,
-    };
+    // Before the mask is read: a browser cannot wait for one on another device.
+    View::of(q)?;
+    let masked = read_mask(masked, scores_of(q, k, heads))?;
     Some(Call::new(q, k, v, heads, masked, bias)?.result())
+}
+
+/// The mask on the host, which waits for its device; `None` where it does not fit the scores.
+pub(crate) fn read_mask(
+    masked: Option<&Tensor<4, Bool>>,
+    scores: [usize; 4],
+) -> Option<Option<Arc<Mask>>> {
+    match masked {
+        Some(masked) => Mask::of(masked.clone(), scores).map(|mask| Some(Arc::new(mask))),
+        None => Some(None),
+    }
 }
 
 /// Extents of the scores, `[b, heads, n, m]`.

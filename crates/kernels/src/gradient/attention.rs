@@ -1,8 +1,8 @@
 //! Gradient of attention: queries, keys and values are kept, weights are computed again.
 
-use super::tape::{Operation, close, constant, open, record};
+use super::tape::{Operation, close, constant, is_followed, open, record};
 use crate::attention::{WindowGrid, to_grid};
-use crate::cpu::attention::{Call, scores_of};
+use crate::cpu::attention::{Call, read_mask, scores_of};
 use crate::cpu::view::{Host, Mask};
 use crate::cpu::{rope_qkv, rope_qkv_gradient};
 use crate::rope_qkv::Rope;
@@ -24,10 +24,11 @@ pub(crate) fn attention(
     masked: Option<&Tensor<4, Bool>>,
     bias: Option<&Tensor<4>>,
 ) -> Option<Tensor<3>> {
-    let masked = match masked {
-        Some(masked) => Some(Arc::new(Mask::of(masked.clone(), scores_of(q, k, heads))?)),
-        None => None,
-    };
+    // Before the mask is read: that waits for its device.
+    if ![q, k, v].into_iter().any(is_followed) {
+        return None;
+    }
+    let masked = read_mask(masked, scores_of(q, k, heads))?;
     let operation = Attention { heads, masked };
     let [q, k, v] = [q, k, v].map(|x| x.clone().into_dispatch());
     let result = match bias {

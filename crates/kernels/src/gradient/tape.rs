@@ -124,6 +124,12 @@ impl<const N: usize, O: Operation<N>> Backward<Flex, N> for Step<O> {
     }
 }
 
+/// Whether `x` belongs to autodiff on the CPU.
+pub(super) fn is_followed<const D: usize>(x: &Tensor<D>) -> bool {
+    let x = x.clone().into_dispatch();
+    x.autodiff != DispatchAutodiffContext::Disabled && follow(x).is_some()
+}
+
 /// `x` as a constant, whether autodiff follows it or not.
 pub(super) fn constant<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
     follow(x.clone().into_dispatch()).map(|x| open(x.into_primitive()))
