@@ -29,7 +29,7 @@ export async function modelInShards(t, { name = 'sharded', shardBytes = 2_000_00
   const manifest = JSON.parse(await readFile(join(from, 'manifest.json'), 'utf8'));
   const files = [];
   for (const file of manifest.files) {
-    if (file.tensors?.length) files.push(...(await shards(join(from, file.name), file.tensors, folder, shardBytes)));
+    if (file.tensors?.length) files.push(...(await shards(from, file, folder, shardBytes, files.length)));
     else {
       await cp(join(from, file.name), join(folder, file.name));
       files.push(file);
@@ -39,9 +39,9 @@ export async function modelInShards(t, { name = 'sharded', shardBytes = 2_000_00
   return folder;
 }
 
-/** Cuts one safetensors file into several: 8 bytes of header length, header, values. */
-async function shards(path, tensors, folder, shardBytes) {
-  const bytes = await readFile(path);
+/** Cuts one safetensors file into several, named by their place after `before` others: 8 bytes of header length, header, values. */
+async function shards(from, { name: source, tensors, part }, folder, shardBytes, before) {
+  const bytes = await readFile(join(from, source));
   const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))));
   const sizeOf = ({ name }) => header[name].data_offsets[1] - header[name].data_offsets[0];
   const groups = [[]];
@@ -52,7 +52,7 @@ async function shards(path, tensors, folder, shardBytes) {
   }
   return Promise.all(
     groups.map(async (group, at) => {
-      const name = `part-${String(at + 1).padStart(3, '0')}.safetensors`;
+      const name = `part-${String(before + at + 1).padStart(3, '0')}.safetensors`;
       let end = 0;
       const entries = group.map((tensor) => {
         const { dtype, shape } = header[tensor.name];
@@ -66,7 +66,7 @@ async function shards(path, tensors, folder, shardBytes) {
       const shard = Buffer.concat([length, head, ...values]);
       await writeFile(join(folder, name), shard);
       const placed = group.map((tensor, i) => ({ ...tensor, offset: 8 + head.length + entries[i][1].data_offsets[0] }));
-      return { name, bytes: shard.length, sha256: sha256(shard), tensors: placed };
+      return { name, bytes: shard.length, sha256: sha256(shard), ...(part && { part }), tensors: placed };
     }),
   );
 }

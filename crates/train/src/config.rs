@@ -121,6 +121,10 @@ pub struct DataConfig {
     pub prompts_per_image: usize,
     /// Share of prompts that are absent from their image.
     pub negative_share: f32,
+    /// Of those, the share that is taken from the prompts of the image's own dataset, where one of them is absent: the
+    /// slice beside the organ is what a user meets, and drawn evenly it would be lost among the foreign prompts.
+    #[serde(default)]
+    pub own_negative_share: f32,
     /// Share of prompts that are worded canonically; the rest are synonyms.
     pub canonical_share: f32,
     /// Factors on the square root of a dataset's size.

@@ -178,25 +178,18 @@ impl Sampler {
                 .filter(|p| item.labelling(p) == wanted)
                 .collect::<Vec<&Prompt>>()
         };
-        let (mut positive, absent) = (with(Labelling::Positive), with(Labelling::Absent));
-        let mut negative: Vec<Asked<'a>> = absent.into_iter().map(Asked::Own).collect();
-        negative.extend(
-            self.foreign[dataset]
-                .iter()
-                .map(|name| Asked::Foreign(name)),
-        );
+        let (mut positive, mut absent) = (with(Labelling::Positive), with(Labelling::Absent));
+        let mut foreign: Vec<&str> = self.foreign[dataset].iter().map(String::as_str).collect();
 
         let mut asked = Vec::with_capacity(self.data.prompts_per_image);
         while asked.len() < self.data.prompts_per_image
-            && !(positive.is_empty() && negative.is_empty())
+            && !(positive.is_empty() && absent.is_empty() && foreign.is_empty())
         {
             let none_yet = asked.is_empty() && !positive.is_empty();
+            let none_left = absent.is_empty() && foreign.is_empty();
             let take_negative = !none_yet && rng.random::<f32>() < self.data.negative_share;
-            if positive.is_empty() || (take_negative && !negative.is_empty()) {
-                if negative.is_empty() {
-                    break;
-                }
-                asked.push(negative.swap_remove(rng.random_range(0..negative.len())));
+            if positive.is_empty() || (take_negative && !none_left) {
+                asked.push(self.draw_negative(rng, &mut absent, &mut foreign));
             } else {
                 let weight = |p: &&Prompt| {
                     self.data
@@ -221,6 +214,23 @@ impl Sampler {
             asked.push(asked[rng.random_range(0..asked.len())]);
         }
         asked
+    }
+
+    /// One of two lists that are not both empty.
+    fn draw_negative<'a>(
+        &self,
+        rng: &mut impl Rng,
+        absent: &mut Vec<&'a Prompt>,
+        foreign: &mut Vec<&'a str>,
+    ) -> Asked<'a> {
+        let own = rng.random::<f32>() < self.data.own_negative_share;
+        let any = rng.random_range(0..absent.len() + foreign.len());
+        let own = if own { !absent.is_empty() } else { any < absent.len() };
+        if own || foreign.is_empty() {
+            Asked::Own(absent.swap_remove(any % absent.len()))
+        } else {
+            Asked::Foreign(foreign.swap_remove(any % foreign.len()))
+        }
     }
 
     fn symmetry(&self, dataset: usize, asked: &[Asked]) -> Symmetry {

@@ -181,3 +181,30 @@ fn the_same_step_draws_the_same_batch() {
         }
     }
 }
+
+#[test]
+fn a_prompt_of_the_own_dataset_is_the_negative_as_often_as_asked_for() {
+    let mut sampler = sampler();
+    let mut own = |share: f32| {
+        sampler.data.own_negative_share = share;
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        (0..4000)
+            .filter(|_| {
+                let (mut absent, mut foreign) = (
+                    vec![&sampler.datasets[0].prompts[1]],
+                    vec!["nerve", "blood vessel", "retinal vessels"],
+                );
+                let negative = sampler.draw_negative(&mut rng, &mut absent, &mut foreign);
+                matches!(negative, Asked::Own(_))
+            })
+            .count()
+    };
+    // One of four by chance alone; with the share, that chance remains for the rest.
+    for (share, wanted) in [(0.0, 1000), (0.6, 2400 + 400), (1.0, 4000)] {
+        let taken = own(share);
+        assert!(
+            taken.abs_diff(wanted) < 120,
+            "{taken} of 4000 at a share of {share}, {wanted} wanted"
+        );
+    }
+}
