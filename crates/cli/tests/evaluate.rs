@@ -259,3 +259,39 @@ fn a_full_disk_is_named() {
         "{text}"
     );
 }
+
+#[test]
+fn other_words_are_compared_with_the_prompts_that_they_stand_for() {
+    let fixture = Fixture::new();
+    let file = fixture.path("wordings.toml");
+    let write = |label: u8, beside: &str| {
+        let text = format!(
+            "[[wording]]\ndataset = \"shapes\"\ngroup = \"composition\"\ntext = \"square and bar\"\nlabels = [1, {label}]\nbeside = [\"square\", \"{beside}\"]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    write(2, "bar");
+    let lines = lines(&fixture.evaluate(&["--wordings", "wordings.toml", "--json"]));
+    let of =
+        |kind: &str| -> Vec<&Value> { lines.iter().filter(|line| line["kind"] == kind).collect() };
+    assert_eq!(
+        of("row").len(),
+        3,
+        "the wording and the two prompts beside it"
+    );
+    let [row] = of("wording")[..] else {
+        panic!("one wording: {lines:?}");
+    };
+    assert_eq!(row["images"], 2, "in the last image the bar was not drawn");
+    let value = |name: &str| row[name]["value"].as_f64().unwrap();
+    assert!((value("dice") - value("beside") - value("difference")).abs() < 1e-12);
+    for (label, beside, named) in [(2, "disc", "disc"), (9, "bar", "label 9")] {
+        write(label, beside);
+        let output = fixture.evaluate(&["--wordings", "wordings.toml"]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.status.code() == Some(1) && text.contains(named),
+            "{text}"
+        );
+    }
+}

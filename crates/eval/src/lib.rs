@@ -20,6 +20,7 @@ mod report;
 mod runs;
 mod table;
 mod threshold;
+mod wording;
 
 pub use answer::{Answer, Key, MASK_THRESHOLDS, Overlap};
 pub use bootstrap::{Bootstrap, Estimate, Resamples, interval};
@@ -35,3 +36,4 @@ pub use report::{About, DatasetFacts, write_report};
 pub use runs::Runs;
 pub use table::{Report, Row};
 pub use threshold::{Thresholds, choose};
+pub use wording::{Comparison, compare};

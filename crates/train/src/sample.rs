@@ -225,7 +225,11 @@ impl Sampler {
     ) -> Asked<'a> {
         let own = rng.random::<f32>() < self.data.own_negative_share;
         let any = rng.random_range(0..absent.len() + foreign.len());
-        let own = if own { !absent.is_empty() } else { any < absent.len() };
+        let own = if own {
+            !absent.is_empty()
+        } else {
+            any < absent.len()
+        };
         if own || foreign.is_empty() {
             Asked::Own(absent.swap_remove(any % absent.len()))
         } else {

@@ -18,7 +18,8 @@ fn slots(config: &TrainConfig) -> Vec<parameters::Slot> {
 
 #[test]
 fn every_configuration_fits_its_model() {
-    let files = std::fs::read_dir(folder()).expect("configurations");
+    let files = |folder| std::fs::read_dir(folder).expect("configurations");
+    let files = files(folder()).chain(files(folder().join("experiments")));
     let mut read = 0;
     for file in files.filter_map(|file| Some(file.ok()?.path())) {
         if file.extension().is_some_and(|e| e == "toml") {
@@ -26,7 +27,7 @@ fn every_configuration_fits_its_model() {
             read += 1;
         }
     }
-    assert!(read >= 4, "{read} configurations");
+    assert!(read >= 12, "{read} configurations");
 }
 
 #[test]

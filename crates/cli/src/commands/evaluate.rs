@@ -4,6 +4,7 @@
 mod measure;
 mod output;
 mod rule;
+mod wordings;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use medsam3_weights::DirectorySource;
 use crate::device::{self, DeviceChoice};
 use crate::{interrupt, model_folder};
 use rule::RuleChoice;
+use wordings::Wordings;
 
 /// Measures a model on a corpus: Dice, IoU, NSD, HD95 and false positives per prompt and dataset.
 ///
@@ -28,6 +30,7 @@ use rule::RuleChoice;
   medsam3 evaluate --corpus corpus --report report
   medsam3 evaluate --corpus corpus --dataset drive --dataset stare --rule best
   medsam3 evaluate --corpus corpus --dataset dsb2018_nuclei --rule instances --json
+  medsam3 evaluate --corpus corpus --wordings configs/wordings/corpus.toml
 
 --rule is which mask is measured:
   best       the single best instance above a score of 0.1, the paper's rule
@@ -51,6 +54,9 @@ pub struct Arguments {
     /// Part of the datasets
     #[arg(long, value_enum, default_value_t = SplitChoice::Test)]
     split: SplitChoice,
+    /// Ask the wordings of this TOML file instead of the datasets' own prompts, and compare them with those
+    #[arg(long, value_name = "FILE")]
+    wordings: Option<PathBuf>,
     /// The mask to measure; by default what the page shows
     #[arg(long, value_enum)]
     rule: Option<RuleChoice>,
@@ -102,7 +108,15 @@ impl SplitChoice {
 
 /// Measures.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let datasets = load_to_measure(&arguments.corpus, &arguments.datasets)?;
+    let mut datasets = load_to_measure(&arguments.corpus, &arguments.datasets)?;
+    let wordings = arguments
+        .wordings
+        .as_deref()
+        .map(Wordings::read)
+        .transpose()?;
+    if let Some(wordings) = &wordings {
+        wordings.ask_instead(&mut datasets)?;
+    }
     let jobs = measure::choose(arguments, &datasets)?;
     if let Some(folder) = &arguments.report {
         // A folder that cannot be written must not cost a whole evaluation.
@@ -121,6 +135,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let measured = measure::measure(arguments, &mut segmenter, &datasets, &jobs)?;
     let evaluation = Evaluation::new(&measured.cases, Bootstrap::default());
     output::print(arguments.json, &evaluation)?;
+    if let Some(wordings) = &wordings {
+        output::print_wordings(arguments.json, &wordings.compare(&measured.cases))?;
+    }
     if let Some(folder) = &arguments.report {
         let about = output::about(arguments, &segmenter, chosen.name, &datasets, &measured);
         output::report(

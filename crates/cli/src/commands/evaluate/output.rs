@@ -10,6 +10,7 @@ use medsam3_train::corpus::Dataset;
 use super::Arguments;
 use super::measure::{Measured, measured_datasets, read_image};
 use super::rule::RuleChoice;
+use super::wordings::WordingRow;
 
 /// One line per prompt and dataset, and one for the means.
 pub fn print(json: bool, evaluation: &Evaluation) -> Result<()> {
@@ -55,6 +56,32 @@ pub fn print(json: bool, evaluation: &Evaluation) -> Result<()> {
         number(evaluation.mean_dice, 3),
         number(evaluation.mean_false_positive_rate, 3)
     );
+    Ok(())
+}
+
+/// One line per wording: its Dice, that of the prompts beside it, and the paired difference.
+pub fn print_wordings(json: bool, rows: &[WordingRow]) -> Result<()> {
+    for row in rows {
+        if json {
+            println!("{}", tagged("wording", serde_json::to_value(row)?));
+            continue;
+        }
+        let WordingRow {
+            wording,
+            comparison,
+        } = row;
+        println!(
+            "{:<16} {:<12} {:<40} n {:>4}  Dice {}  beside \"{}\" {}  difference {}",
+            wording.dataset,
+            wording.group,
+            wording.text,
+            comparison.images,
+            number(Some(comparison.dice), 3),
+            wording.beside.join("\", \""),
+            number(Some(comparison.beside), 3),
+            number(Some(comparison.difference), 3),
+        );
+    }
     Ok(())
 }
 
