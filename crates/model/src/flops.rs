@@ -37,6 +37,16 @@ pub fn needed(config: &Sam3Config) -> Flops {
     Work::exact(config.transformer.width).count(config)
 }
 
+/// What the second copy of the queries adds to `prompt` in training (reference 1.7): a pass of the decoder whose queries do not
+/// attend to each other, and its scores.
+pub fn second_queries(config: &Sam3Config) -> u64 {
+    let (t, grid, prompt) = (&config.transformer, config.grid(), config.text.context + 1);
+    let work = Work::exact(t.width);
+    let tokens = t.queries + 1;
+    let among = t.decoder_layers as u64 * work.multihead(tokens, tokens, t.width);
+    work.decoder(t, grid, prompt) + work.scoring(t, prompt) - among
+}
+
 /// What the kernels on the host issue: a 3x3 convolution computes the two cells between rows of its padded strips too.
 pub fn issued(config: &Sam3Config) -> Flops {
     let work = Work {

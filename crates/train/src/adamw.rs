@@ -12,6 +12,8 @@ use crate::parameters::Slot;
 pub struct Update {
     /// Learning rate of this step, before the factors of the slots.
     pub learning_rate: f32,
+    /// In its place for slots whose rate is constant.
+    pub peak: f32,
     /// Decoupled weight decay of the slots that have it.
     pub weight_decay: f32,
     /// Decay rates of the moments.
@@ -92,7 +94,6 @@ impl State {
         let [beta1, beta2] = update.betas;
         let (bias1, bias2) = (1.0 - beta1.powf(t), (1.0 - beta2.powf(t)).sqrt());
         let ema = update.ema.min((1.0 + t) / (10.0 + t));
-        let lr = update.learning_rate;
 
         let Self {
             weights,
@@ -110,10 +111,16 @@ impl State {
             .zip(gradients)
             .for_each(
                 |(((((weights, first), second), average), slot), gradient)| {
-                    if slot.rate == 0.0 {
+                    // As in PyTorch, what the loss does not depend on is not decayed either.
+                    if slot.rate == 0.0 || gradient.is_empty() {
                         return;
                     }
-                    let lr = lr * slot.rate;
+                    let lr = slot.rate
+                        * if slot.constant {
+                            update.peak
+                        } else {
+                            update.learning_rate
+                        };
                     let shrink = if slot.decay {
                         1.0 - lr * update.weight_decay
                     } else {

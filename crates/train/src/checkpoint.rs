@@ -264,6 +264,7 @@ mod tests {
             linear: false,
             decay: true,
             rate,
+            constant: false,
             adapted: false,
         }
     }

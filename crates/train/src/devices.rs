@@ -11,22 +11,38 @@ use crate::error::TrainError;
 /// # Errors
 /// [`TrainError::Config`] for a name that is none.
 pub fn open(name: &str, checkpointing: bool) -> Result<Device, TrainError> {
-    let device = match name.split_once(':') {
-        None if name == "cpu" => Device::flex(),
-        None if name == "gpu" => Device::wgpu(DeviceKind::DefaultDevice),
-        // The processor in a GPU's clothes; slow, for tests.
-        Some(("gpu", "software")) => Device::wgpu(DeviceKind::Cpu),
-        Some(("gpu", number)) => match number.parse() {
-            Ok(number) => Device::wgpu(DeviceKind::DiscreteGpu(number)),
-            Err(_not_a_number) => return Err(unknown(name)),
-        },
-        _ => return Err(unknown(name)),
+    let device = match kind(name)? {
+        None => Device::flex(),
+        Some(kind) => Device::wgpu(kind),
     };
     let device = device.autodiff();
     Ok(if checkpointing {
         device.gradient_checkpointing()
     } else {
         device
+    })
+}
+
+/// Whether `name` is a device's; it is not opened.
+///
+/// # Errors
+/// As [`open`].
+pub fn check(name: &str) -> Result<(), TrainError> {
+    kind(name).map(|_| ())
+}
+
+/// Which GPU; none for the processor.
+fn kind(name: &str) -> Result<Option<DeviceKind>, TrainError> {
+    Ok(match name.split_once(':') {
+        None if name == "cpu" => None,
+        None if name == "gpu" => Some(DeviceKind::DefaultDevice),
+        // The processor in a GPU's clothes; slow, for tests.
+        Some(("gpu", "software")) => Some(DeviceKind::Cpu),
+        Some(("gpu", number)) => match number.parse() {
+            Ok(number) => Some(DeviceKind::DiscreteGpu(number)),
+            Err(_not_a_number) => return Err(unknown(name)),
+        },
+        _ => return Err(unknown(name)),
     })
 }
 

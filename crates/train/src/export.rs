@@ -15,7 +15,7 @@ use medsam3_weights::{
 
 use crate::checkpoint;
 use crate::config::TrainConfig;
-use crate::corpus::{Dataset, Split, load_datasets};
+use crate::corpus::{Dataset, Split, keep_prompts, load_datasets};
 use crate::error::TrainError;
 use crate::foreign::foreign_prompts;
 use crate::measure::{FOREIGN, Judge};
@@ -32,7 +32,8 @@ use crate::tokens::PromptEncoder;
 /// See [`TrainError`]; `target` is then as it was.
 pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report, TrainError> {
     let data = &config.data;
-    let datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
+    let mut datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
+    keep_prompts(&mut datasets, data)?;
 
     let device = Device::flex();
     let model = config.model.init(&device);

@@ -1,7 +1,7 @@
 //! Named groups of parameters with learning rates of their own, and layer-wise decay over the trunk (paper section 3.2,
 //! equation 1; reference 5.3): of L = depth + 1 steps, block i has `gamma^(L - (i + 1))`, what comes before the blocks `gamma^L`.
 
-use crate::config::ScheduleConfig;
+use crate::config::{Group, ScheduleConfig};
 use crate::error::TrainError;
 use crate::parameters::Slot;
 
@@ -21,11 +21,7 @@ pub fn apply(
     };
     let mut sizes = vec![0_usize; schedule.groups.len()];
     for slot in slots {
-        let owner = schedule.groups.iter().position(|group| {
-            let begins = |prefix: &String| slot.name.starts_with(prefix);
-            group.prefixes.iter().any(begins)
-        });
-        let Some((at, group)) = owner.and_then(|at| Some((at, schedule.groups.get(at)?))) else {
+        let Some((at, group)) = owner(&slot.name, schedule) else {
             if schedule.lora.is_some() {
                 slot.rate = 0.0;
             }
@@ -36,6 +32,7 @@ pub fn apply(
             .layer_decay
             .map_or(1.0, |gamma| layer_factor(&slot.name, gamma, trunk_depth));
         slot.rate = rate / schedule.learning_rate * decay;
+        slot.constant = group.constant;
         if !(slot.rate.is_finite() && slot.rate >= 0.0) {
             return Err(bad(&group.name, "needs rates that are not negative"));
         }
@@ -55,6 +52,13 @@ pub fn apply(
             "has no parameter that no group before it has",
         )),
     }
+}
+
+/// The group that a parameter belongs to, with its place in the configuration.
+pub fn owner<'a>(name: &str, schedule: &'a ScheduleConfig) -> Option<(usize, &'a Group)> {
+    let begins = |group: &Group| group.prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let groups = schedule.groups.iter().enumerate();
+    groups.into_iter().find(|(_, group)| begins(group))
 }
 
 /// `gamma^(L - id)`: id 0 before the blocks, i + 1 in block i, L everywhere else.

@@ -134,6 +134,7 @@ impl Learner {
         let schedule = &self.config.schedule;
         let update = Update {
             learning_rate: learning_rate(schedule, self.state.step),
+            peak: schedule.learning_rate,
             weight_decay: schedule.weight_decay,
             betas: schedule.betas,
             clip_norm: schedule.clip_norm,

@@ -15,6 +15,7 @@ pub mod corpus;
 pub mod curves;
 pub mod devices;
 pub mod drop_path;
+pub mod dry_run;
 mod error;
 pub mod export;
 mod foreign;
@@ -43,6 +44,7 @@ pub mod validate;
 mod workers;
 
 pub use config::TrainConfig;
+pub use dry_run::dry_run;
 pub use error::TrainError;
 pub use prepare::{Prepared, prepare};
 pub use run::{Trainer, run};

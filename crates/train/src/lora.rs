@@ -73,6 +73,7 @@ impl Adapters {
                     shape: shape.to_vec(),
                     linear: false,
                     decay: true,
+                    constant: false,
                     adapted: false,
                     rate: config.learning_rate / schedule.learning_rate,
                 });

@@ -21,6 +21,8 @@ pub struct Slot {
     pub decay: bool,
     /// Factor on the learning rate of the schedule; 0 freezes.
     pub rate: f32,
+    /// Whether the schedule leaves its rate as it is at its peak.
+    pub constant: bool,
     /// Whether a low-rank adapter changes it in its place.
     pub adapted: bool,
 }
@@ -31,6 +33,16 @@ impl Slot {
         self.rate > 0.0 || self.adapted
     }
 
+    /// How many values it has.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many values a moment or the average of it has: as many as it has itself, none where it is frozen.
     pub fn state_len(&self, values: usize) -> usize {
         if self.rate > 0.0 { values } else { 0 }
@@ -39,34 +51,39 @@ impl Slot {
 
 /// Slots and current values of a model.
 pub fn collect(model: &Sam3) -> (Vec<Slot>, Vec<Vec<f32>>) {
-    struct Reader(Vec<(Vec<usize>, Vec<f32>)>);
+    struct Reader(Vec<Vec<f32>>);
     impl ModuleVisitor for Reader {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let tensor = param.val();
-            self.0.push((tensor.dims().to_vec(), numbers(tensor)));
+            self.0.push(numbers(param.val()));
         }
     }
     let mut reader = Reader(Vec::new());
     model.visit(&mut reader);
-    parameters::parameters(model)
-        .into_iter()
-        .zip(reader.0)
-        .map(|(info, (shape, values))| {
-            let decay =
-                shape.len() >= 2 && !info.name.contains("embed") && !info.name.contains("token");
-            (
-                Slot {
-                    name: info.name,
-                    shape,
-                    linear: info.held == Held::Matrix,
-                    decay,
-                    rate: 1.0,
-                    adapted: false,
-                },
-                values,
-            )
+    (slots(model), reader.0)
+}
+
+/// Slots of a model; values that nobody has drawn yet stay so.
+pub fn slots(model: &Sam3) -> Vec<Slot> {
+    struct Reader(Vec<Vec<usize>>);
+    impl ModuleVisitor for Reader {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(param.lazy_shape().to_vec());
+        }
+    }
+    let mut reader = Reader(Vec::new());
+    model.visit(&mut reader);
+    let shapes = parameters::parameters(model).into_iter().zip(reader.0);
+    shapes
+        .map(|(info, shape)| Slot {
+            decay: shape.len() >= 2 && !info.name.contains("embed") && !info.name.contains("token"),
+            linear: info.held == Held::Matrix,
+            name: info.name,
+            shape,
+            rate: 1.0,
+            constant: false,
+            adapted: false,
         })
-        .unzip()
+        .collect()
 }
 
 /// The same model with a copy of other values, each a fresh leaf that a gradient is kept for where `train` is set.

@@ -24,7 +24,25 @@ pub struct Prepared {
 /// # Errors
 /// Groups or adapters that do not fit the model.
 pub fn prepare(config: &TrainConfig, model: &Sam3) -> Result<Prepared, TrainError> {
-    let (mut slots, mut weights) = parameters::collect(model);
+    let (slots, weights) = parameters::collect(model);
+    arrange(config, slots, weights)
+}
+
+/// As [`prepare`], without values: none is drawn, and `weights` has only those of the adapters.
+///
+/// # Errors
+/// As there.
+pub fn outline(config: &TrainConfig, model: &Sam3) -> Result<Prepared, TrainError> {
+    let slots = parameters::slots(model);
+    let nothing = vec![Vec::new(); slots.len()];
+    arrange(config, slots, nothing)
+}
+
+fn arrange(
+    config: &TrainConfig,
+    mut slots: Vec<Slot>,
+    mut weights: Vec<Vec<f32>>,
+) -> Result<Prepared, TrainError> {
     groups::apply(&mut slots, &config.schedule, config.model.vit.depth)?;
     let adapters = Adapters::attach(&config.schedule, config.run.seed, &mut slots, &mut weights)?;
     Ok(Prepared {
@@ -34,11 +52,17 @@ pub fn prepare(config: &TrainConfig, model: &Sam3) -> Result<Prepared, TrainErro
     })
 }
 
+impl Prepared {
+    /// Parameters, adapters included.
+    pub fn parameters(&self) -> usize {
+        self.slots.iter().map(Slot::len).sum()
+    }
+}
+
 impl std::fmt::Display for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let trained = self.weights.iter().zip(&self.slots);
-        let trained: usize = trained.map(|(w, slot)| slot.state_len(w.len())).sum();
-        let all: usize = self.weights.iter().map(Vec::len).sum();
+        let trained = self.slots.iter().map(|slot| slot.state_len(slot.len()));
+        let (trained, all) = (trained.sum::<usize>(), self.parameters());
         write!(
             f,
             "{:.2} M parameters in {} tensors, {:.2} M of them trained, {} weights with an adapter",

@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use crate::checkpoint;
 use crate::config::TrainConfig;
-use crate::corpus::{Dataset, Sample, Split, load_datasets, load_samples};
+use crate::corpus::{
+    Dataset, Sample, Split, keep_prompts, load_datasets, load_samples, training_images,
+};
 use crate::error::TrainError;
 use crate::learner::{Learner, Stepped};
 use crate::metrics::Metrics;
@@ -74,8 +76,9 @@ impl Trainer {
     ///
     /// # Errors
     /// See [`TrainError`].
-    pub fn new(config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
-        let folder = &config.run.folder;
+    pub fn new(mut config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
+        let stated = config.clone();
+        let folder = &stated.run.folder;
         let write = |path: &Path, source| TrainError::Write {
             path: path.to_owned(),
             source,
@@ -86,8 +89,10 @@ impl Trainer {
         if !resume && let Some(path) = checkpoint::latest(folder)? {
             return Err(TrainError::RunExists { path });
         }
-        let data = &config.data;
-        let datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
+        let data = &stated.data;
+        let mut datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
+        keep_prompts(&mut datasets, data)?;
+        config.settle(training_images(&datasets));
         check_splits(&config, &datasets)?;
         let samples = load_samples(&data.root, &datasets, Split::Train, data.raster_side)?;
         let held_out = load_samples(&data.root, &datasets, Split::Val, data.raster_side)?;
@@ -123,7 +128,7 @@ impl Trainer {
         }
         // What came after the checkpoint is done again.
         let metrics = Metrics::open(folder, learner.state.step)?;
-        record::write(&config, &datasets, learner.state.step)?;
+        record::write(&stated, &datasets, learner.state.step)?;
         Ok(Self {
             config,
             sampler,

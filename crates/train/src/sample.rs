@@ -7,7 +7,7 @@ use rand::{Rng, RngExt as _, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Symmetry, View, change_levels, focus_point};
-use crate::config::{AugmentConfig, DataConfig};
+use crate::config::{AugmentConfig, DataConfig, ShareBy};
 use crate::corpus::{Dataset, Labelling, Prompt, Sample};
 use crate::foreign::{foreign_prompts, names_a_side};
 use crate::target::{Objects, SUBCELLS, Target};
@@ -65,7 +65,12 @@ impl Sampler {
             by_dataset[sample.dataset].push(at);
         }
         let shares = by_dataset.iter().zip(&datasets).map(|(items, set)| {
-            (items.len() as f32).sqrt() * data.weights.get(&set.name).copied().unwrap_or(1.0)
+            let size = items.len() as f32;
+            let share = match data.share_by {
+                ShareBy::SquareRoot => size.sqrt(),
+                ShareBy::Images => size,
+            };
+            share * data.weights.get(&set.name).copied().unwrap_or(1.0)
         });
         let cumulative = shares
             .scan(0.0, |sum, share| {

@@ -38,6 +38,7 @@ mod tests {
     fn config(decay: Decay) -> ScheduleConfig {
         ScheduleConfig {
             steps: 110,
+            epochs: None,
             learning_rate: 1.0,
             warmup_steps: 10,
             drop_path: 0.0,

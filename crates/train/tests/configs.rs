@@ -11,7 +11,7 @@ fn folder() -> std::path::PathBuf {
 
 fn slots(config: &TrainConfig) -> Vec<parameters::Slot> {
     let model = config.model.init(&Device::flex());
-    let (mut slots, _) = parameters::collect(&model);
+    let mut slots = parameters::slots(&model);
     groups::apply(&mut slots, &config.schedule, config.model.vit.depth).expect("groups that fit");
     slots
 }
@@ -62,4 +62,36 @@ fn a_frozen_trunk_is_frozen_and_nothing_else_is() {
             .iter()
             .all(|slot| (slot.rate == 0.0) == slot.name.starts_with(TRUNK))
     );
+}
+
+/// Every manifest of a training set of Medical SAM3 is among the paper's datasets and has the prompt that was released for it.
+#[test]
+fn the_papers_prompts_are_those_of_the_manifests() {
+    let config = TrainConfig::read(&folder().join("medical-sam3.toml")).expect("a configuration");
+    let data = &config.data;
+    assert_eq!(data.datasets.len(), 33);
+    assert!(
+        data.datasets
+            .iter()
+            .all(|name| data.prompts.contains_key(name))
+    );
+    let manifests = std::fs::read_dir(folder().join("datasets")).expect("manifests");
+    let mut compared = 0;
+    for file in manifests.filter_map(|file| Some(file.ok()?.path())) {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let manifest: toml::Table = toml::from_str(&text).expect("TOML");
+        let name = manifest["name"].as_str().expect("a name");
+        let asked = data
+            .prompts
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} is none of the 33"));
+        let prompts = manifest["prompts"].as_array().expect("prompts").iter();
+        let canonical: Vec<&str> = prompts.filter_map(|p| p["canonical"].as_str()).collect();
+        for words in asked {
+            let words = words.to_lowercase();
+            assert!(canonical.contains(&words.as_str()), "{name} has no {words}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 19, "{compared} prompts");
 }

@@ -312,6 +312,7 @@ fn frozen_parameters_stay() {
     let mut state = State::new(vec![vec![1.0, 2.0], vec![3.0]], &slots);
     let update = Update {
         learning_rate: 0.1,
+        peak: 0.1,
         weight_decay: 0.5,
         betas: [0.9, 0.999],
         clip_norm: 100.0,
@@ -323,9 +324,54 @@ fn frozen_parameters_stay() {
     assert!(state.weights[1][0] < 3.0);
 }
 
+/// What the loss does not depend on stays as it is; PyTorch passes over parameters whose gradient is `None`.
+#[test]
+fn parameters_without_a_gradient_stay() {
+    let slots = [slot("a"), slot("b")];
+    let mut state = State::new(vec![vec![1.0, 2.0], vec![3.0]], &slots);
+    let update = Update {
+        learning_rate: 0.1,
+        peak: 0.1,
+        weight_decay: 0.5,
+        betas: [0.9, 0.999],
+        clip_norm: 100.0,
+        ema: 0.5,
+    };
+    state.update(&slots, &[vec![], vec![2.0]], &update);
+    assert_eq!(state.weights[0], [1.0, 2.0]);
+    assert!(state.weights[1][0] < 3.0);
+}
+
+/// A constant group moves by its own rate whatever the schedule says: AdamW's first step is the rate, in the gradient's
+/// direction.
+#[test]
+fn a_constant_rate_does_not_follow_the_schedule() {
+    let mut slots = vec![slot("a"), slot("b.c")];
+    let mut config = schedule(0.2);
+    config.groups = vec![Group {
+        constant: true,
+        ..group("still", "b.", Some(0.05), None)
+    }];
+    groups::apply(&mut slots, &config, 4).expect("groups that fit");
+    let mut state = State::new(vec![vec![1.0], vec![1.0]], &slots);
+    let update = Update {
+        learning_rate: 0.002,
+        peak: config.learning_rate,
+        weight_decay: 0.0,
+        betas: [0.9, 0.999],
+        clip_norm: 100.0,
+        ema: 0.0,
+    };
+    state.update(&slots, &[vec![3.0], vec![3.0]], &update);
+    for (found, expected) in [(state.weights[0][0], 0.998), (state.weights[1][0], 0.95)] {
+        assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+    }
+}
+
 fn schedule(learning_rate: f32) -> ScheduleConfig {
     ScheduleConfig {
         steps: 10,
+        epochs: None,
         learning_rate,
         warmup_steps: 0,
         drop_path: 0.0,
@@ -348,6 +394,7 @@ fn group(name: &str, prefix: &str, rate: Option<f32>, decay: Option<f32>) -> Gro
         prefixes: vec![prefix.to_owned()],
         learning_rate: rate,
         layer_decay: decay,
+        constant: false,
     }
 }
 
@@ -358,6 +405,7 @@ fn slot(name: &str) -> Slot {
         linear: false,
         decay: true,
         rate: 1.0,
+        constant: false,
         adapted: false,
     }
 }
@@ -391,6 +439,7 @@ fn adamw_matches_pytorch() {
     let mut state = State::new(pair(&case["start"]), &slots);
     let update = Update {
         learning_rate: 0.01,
+        peak: 0.01,
         weight_decay: 0.1,
         betas: [0.9, 0.999],
         clip_norm: 1.5,

@@ -14,6 +14,7 @@ const TRUNK: &str = "detector.backbone.vision_backbone.trunk.";
 fn schedule(lora: LoraConfig) -> ScheduleConfig {
     ScheduleConfig {
         steps: 10,
+        epochs: None,
         learning_rate: 0.1,
         warmup_steps: 0,
         drop_path: 0.0,
@@ -77,6 +78,7 @@ fn three_steps_match_pytorch() {
         linear: true,
         decay: true,
         rate: 1.0,
+        constant: false,
         adapted: false,
     }];
     let mut weights = vec![turned(&numbers(&case["weight"]), outputs, inputs)];
@@ -88,6 +90,7 @@ fn three_steps_match_pytorch() {
     let mut state = State::new(weights, &slots);
     let update = Update {
         learning_rate: schedule.learning_rate,
+        peak: schedule.learning_rate,
         weight_decay: schedule.weight_decay,
         betas: schedule.betas,
         clip_norm: schedule.clip_norm,

@@ -14,6 +14,7 @@ use medsam3_train::TrainConfig;
 #[command(after_help = "Examples:
   medsam3 train configs/default.toml
   medsam3 train configs/default.toml --resume
+  medsam3 train configs/medical-sam3.toml --dry-run
   medsam3 train configs/finetune.toml --set run.seed=2 --set 'run.folder=\"runs/second\"'")]
 pub struct Arguments {
     /// The configuration, e.g. configs/default.toml
@@ -21,14 +22,35 @@ pub struct Arguments {
     /// Go on from the newest checkpoint
     #[arg(long)]
     resume: bool,
+    /// Builds the model, the groups and one batch, says what a step takes and which datasets are missing, and trains nothing
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
+    /// With --dry-run: makes one optimiser step too, and says how long it took and what memory
+    #[arg(long, requires = "dry_run")]
+    step: bool,
+    /// With --dry-run: one JSON object
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     /// A value in place of the configuration's, as a line of TOML
     #[arg(long = "set", value_name = "KEY=VALUE")]
     over: Vec<String>,
 }
 
-/// Trains.
+/// Trains, or looks at what training would take.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    TrainConfig::read_with(&arguments.config, &arguments.over)
-        .and_then(|config| medsam3_train::run(config, arguments.resume))
-        .context("training")
+    let config = TrainConfig::read_with(&arguments.config, &arguments.over);
+    if !arguments.dry_run {
+        return config
+            .and_then(|config| medsam3_train::run(config, arguments.resume))
+            .context("training");
+    }
+    let report = config
+        .and_then(|config| medsam3_train::dry_run(&config, arguments.step))
+        .context("dry run")?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
 }

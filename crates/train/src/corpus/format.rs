@@ -134,16 +134,18 @@ impl Item {
     }
 }
 
-#[derive(Deserialize)]
-struct Index {
-    datasets: Vec<IndexEntry>,
+/// `index.json`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Index {
+    pub(super) datasets: Vec<IndexEntry>,
 }
 
-#[derive(Deserialize)]
-struct IndexEntry {
-    name: String,
-    role: String,
-    tier: String,
+/// A dataset in `index.json`.
+#[derive(Debug, Deserialize)]
+pub(super) struct IndexEntry {
+    pub(super) name: String,
+    pub(super) role: String,
+    pub(super) tier: String,
 }
 
 /// Reads the datasets with role `train` whose tier is in `tiers` or whose name is in `names`, in the order of the index.
@@ -194,7 +196,7 @@ pub fn load_to_measure(root: &Path, names: &[String]) -> Result<Vec<Dataset>, Tr
         .collect()
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
         path: path.to_owned(),
         source,

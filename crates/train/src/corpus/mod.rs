@@ -5,10 +5,12 @@
 
 mod format;
 mod store;
+mod survey;
 mod truth;
 
 pub use format::{
     Dataset, Item, Labelling, Licence, OwnPrompt, Prompt, Split, load_datasets, load_to_measure,
 };
 pub use store::{Raster, Sample, load_samples};
+pub use survey::{Survey, first_of_each, keep_prompts, survey, training_images};
 pub use truth::{Truth, questions};
