@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::devices;
 use crate::error::TrainError;
-pub use augment::AugmentConfig;
+pub use augment::{AugmentConfig, SquareResize};
 pub use data::{DataConfig, ShareBy};
 pub use loss::{LossWeights, OneToMany};
 pub use schedule::{Decay, Group, LoraConfig, ScheduleConfig};
@@ -188,6 +188,15 @@ impl TrainConfig {
         }
         if !(0.0..1.0).contains(&self.schedule.drop_path) {
             return bad("schedule.drop_path must be at least 0 and less than 1");
+        }
+        if self
+            .augment
+            .square_resize
+            .is_some_and(|resize| !resize.is_possible())
+        {
+            return bad(
+                "augment.square_resize needs smallest and step above 0, and smallest at most `of`",
+            );
         }
         let [low, high] = self.augment.scale;
         if !(low > 0.0 && low <= high) {

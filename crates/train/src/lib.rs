@@ -36,6 +36,7 @@ pub mod record;
 mod run;
 pub mod sample;
 pub mod schedule;
+pub mod square_resize;
 mod start;
 pub mod step;
 pub mod target;

@@ -8,8 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Symmetry, View, change_levels, focus_point};
 use crate::config::{AugmentConfig, DataConfig, ShareBy};
-use crate::corpus::{Dataset, Labelling, Prompt, Sample};
+use crate::corpus::{Dataset, Labelling, Prompt, Raster, Sample};
 use crate::foreign::{foreign_prompts, names_a_side};
+use crate::square_resize::Placement;
 use crate::target::{Objects, SUBCELLS, Target};
 
 /// One prompt of one image.
@@ -128,15 +129,24 @@ impl Sampler {
             Asked::Foreign(_) => None,
         });
         let view = View::random(rng, &self.augment, self.symmetry(dataset, &asked), focus);
-        let mut image = view.image(&sample.image, self.side);
+        let resize = self.augment.square_resize.as_ref();
+        let placed = resize.map(|resize| Placement::random(rng, resize, self.side));
+        let mut image = match placed {
+            None => view.image(&sample.image, self.side),
+            Some(placed) => placed.image(view, &sample.image),
+        };
         change_levels(&mut image, rng, &self.augment);
+        if let Some(placed) = placed {
+            placed.pad(&mut image);
+        }
         batch
             .pixels
             .extend(image.into_iter().map(|value| value * 2.0 - 1.0));
 
         let fine = self.grid * SUBCELLS;
-        let labels = view.map(&sample.labels, fine);
-        let instances = sample.instances.as_ref().map(|map| view.map(map, fine));
+        let labels = seen(view, placed, &sample.labels, fine);
+        let instances = sample.instances.as_ref();
+        let instances = instances.map(|map| seen(view, placed, map, fine));
         let has = |list: &[String]| list.contains(&set.name);
         let rule = if has(&self.data.objects_by_label) {
             Objects::Labels
@@ -268,6 +278,18 @@ impl Sampler {
             .choose(rng)
             .unwrap_or(&prompt.canonical)
             .clone()
+    }
+}
+
+fn seen<T: Copy + Default>(
+    view: View,
+    placed: Option<Placement>,
+    map: &Raster<T>,
+    cells: usize,
+) -> Vec<T> {
+    match placed {
+        None => view.map(map, cells),
+        Some(placed) => placed.map(view, map, cells),
     }
 }
 

@@ -22,6 +22,33 @@ pub struct AugmentConfig {
     pub contrast: f32,
     /// Largest absolute logarithm of gamma.
     pub gamma: f32,
+    /// Shows every picture smaller, with black around it; without it pictures fill the side.
+    pub square_resize: Option<SquareResize>,
+}
+
+/// Random square resize with padding, as the reference trains with (its `RandomResizeAPI` and `PadToSizeAPI`): sides
+/// `smallest`, `smallest + step`, ... up to `of`, each as likely, at a random place of the full side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SquareResize {
+    /// In pixels, where the full side is `of`.
+    pub smallest: usize,
+    /// Likewise.
+    pub step: usize,
+    /// The full side that both are stated for; they are scaled to the side of the run.
+    #[serde(default = "full_side")]
+    pub of: usize,
+}
+
+fn full_side() -> usize {
+    1008
+}
+
+impl SquareResize {
+    /// Whether there is a side to draw.
+    pub fn is_possible(&self) -> bool {
+        self.smallest > 0 && self.step > 0 && self.smallest <= self.of
+    }
 }
 
 impl Default for AugmentConfig {
@@ -35,6 +62,7 @@ impl Default for AugmentConfig {
             brightness: 0.12,
             contrast: 0.25,
             gamma: 0.3,
+            square_resize: None,
         }
     }
 }

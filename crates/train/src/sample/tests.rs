@@ -206,5 +206,28 @@ fn a_prompt_of_the_own_dataset_is_the_negative_as_often_as_asked_for() {
             taken.abs_diff(wanted) < 120,
             "{taken} of 4000 at a share of {share}, {wanted} wanted"
         );
+
+fn resized_pictures_are_padded_with_the_lowest_value_and_asked_the_same() {
+    let plain = sampler();
+    let mut resized = sampler();
+    resized.augment = AugmentConfig {
+        whole: 1.0,
+        square_resize: Some(crate::config::SquareResize {
+            smallest: 480,
+            step: 32,
+            of: 1008,
+        }),
+        ..AugmentConfig::default()
+    };
+    let batch = resized.draw(0, 0, 8);
+    assert_eq!(batch.pixels, resized.draw(0, 0, 8).pixels);
+    assert_eq!(batch.pixels.len(), plain.draw(0, 0, 8).pixels.len());
+    let padding = batch.pixels.iter().filter(|&&value| value == -1.0).count();
+    assert!(padding > 0, "nothing is padded");
+    for row in batch.rows.iter().filter(|row| row.target.present) {
+        // The left half of the picture, which is 27 to 56 pixels wide and high.
+        let [_, _, width, height] = row.target.boxes[0];
+        assert!((0.2..0.52).contains(&width) && (0.45..1.01).contains(&height));
+        assert!((width * 2.0 - height).abs() < 0.06, "{width} by {height}");
     }
 }
