@@ -1,12 +1,16 @@
 //! Operations with gradients of their own beside Burn's differentiation of what they are made of, on the CPU.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::backend::DispatchTensor;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Bool, Device, Distribution, Tensor, activation, module};
 use medsam3_kernels::attention::{WindowGrid, plain as plain_attention};
 use medsam3_kernels::group_norm::plain as plain_group_norm;
 use medsam3_kernels::{
-    Activation, Rope, attention, conv3x3, group_norm, layer_norm, linear, rope_attention, rope_qkv,
-    upsample2_add,
+    Activation, Part, Rope, attention, conv3x3, group_norm, layer_norm, linear, recomputed,
+    rope_attention, rope_qkv, upsample2_add,
 };
 
 fn device() -> Device {
@@ -216,4 +220,55 @@ fn attention_of_the_trunk() {
         let ours = rope_attention(qkv.clone(), bias, &rope, heads, place);
         compare!("attention of the trunk", [qkv], ours, plain);
     }
+}
+
+/// `tanh(x w) * x`, and how often it was computed.
+#[derive(Debug, Clone)]
+struct Gate(Arc<AtomicUsize>);
+
+fn gate(x: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
+    x.clone().matmul(w).tanh() * x
+}
+
+impl Part<2> for Gate {
+    fn forward(&self, [x, w]: [DispatchTensor; 2]) -> DispatchTensor {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        gate(Tensor::from_dispatch(x), Tensor::from_dispatch(w)).into_dispatch()
+    }
+}
+
+/// Computed once forward and once more backward, once where nothing is followed; a constant input has no gradient. Parts within
+/// parts are computed as often as they are asked for.
+#[test]
+fn recomputed_parts() {
+    let (x, w) = (random([5, 7]), random([7, 7]));
+    let times = Arc::new(AtomicUsize::new(0));
+    let again = |x: &Tensor<2>, w: &Tensor<2>| -> Tensor<2> {
+        let inputs = [x.clone(), w.clone()].map(Tensor::into_dispatch);
+        Tensor::from_dispatch(recomputed(Gate(Arc::clone(&times)), inputs))
+    };
+    // Twice, so that both inputs get gradients from two places.
+    compare!(
+        "recomputed",
+        [x, w],
+        again(&again(&x, &w), &w),
+        gate(gate(x.clone(), w.clone()), w.clone())
+    );
+    assert_eq!(
+        times.swap(0, Ordering::Relaxed),
+        4,
+        "two parts, each once forward and once backward"
+    );
+
+    let constant = x.clone().detach();
+    compare!(
+        "a constant",
+        [w],
+        again(&constant, &w),
+        gate(constant.clone(), w.clone())
+    );
+    times.store(0, Ordering::Relaxed);
+    let (x, w) = (x.inner(), w.inner());
+    assert!(difference(&again(&x, &w), &gate(x.clone(), w.clone())) < 1e-6);
+    assert_eq!(times.load(Ordering::Relaxed), 1);
 }

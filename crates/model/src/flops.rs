@@ -37,6 +37,11 @@ pub fn needed(config: &Sam3Config) -> Flops {
     Work::exact(config.transformer.width).count(config)
 }
 
+/// What of `trunk` is in front of its blocks.
+pub fn patch_embedding(config: &Sam3Config) -> u64 {
+    Work::exact(config.transformer.width).patches(&config.vit, config.grid().pow(2))
+}
+
 /// What the second copy of the queries adds to `prompt` in training (reference 1.7): a pass of the decoder whose queries do not
 /// attend to each other, and its scores.
 pub fn second_queries(config: &Sam3Config) -> u64 {
@@ -156,7 +161,11 @@ impl Work {
             };
             self.linear(tokens_in, w, 4 * w) + scores + 2 * self.linear(tokens, w, vit.mlp_hidden)
         });
-        self.linear(tokens, 3 * vit.patch * vit.patch, w) + blocks.sum::<u64>()
+        self.patches(vit, tokens) + blocks.sum::<u64>()
+    }
+
+    fn patches(&self, vit: &VitConfig, tokens: usize) -> u64 {
+        self.linear(tokens, 3 * vit.patch * vit.patch, vit.width)
     }
 
     fn neck(&self, w: usize, d: usize, grid: usize) -> u64 {

@@ -11,7 +11,7 @@ use crate::necks::{self, NeckLevel};
 use crate::position_encoding::sine_map;
 use crate::text_encoder_ve::VETextEncoder;
 use crate::trace::{at, scope};
-use crate::vitdet::{BranchFactors, ViT};
+use crate::vitdet::{TrunkTraining, ViT};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
@@ -157,21 +157,17 @@ impl Sam3Config {
 impl Sam3 {
     /// The work per image: `[b, 3, side, side]` in -1..1.
     pub fn encode_image(&self, image: Tensor<4>) -> ImageFeatures {
-        self.encode_image_scaled(image, Vec::new())
+        self.encode_image_trained(image, TrunkTraining::default())
     }
 
-    /// As [`Sam3::encode_image`], with factors of the trunk's residual branches: training drops some of them.
-    pub fn encode_image_scaled(
-        &self,
-        image: Tensor<4>,
-        factors: Vec<BranchFactors>,
-    ) -> ImageFeatures {
+    /// As [`Sam3::encode_image`], with the trunk as training runs it.
+    pub fn encode_image_trained(&self, image: Tensor<4>, training: TrunkTraining) -> ImageFeatures {
         scope("backbone.vision_backbone", || {
             let trunk = scope("trunk", || {
                 self.backbone
                     .vision_backbone
                     .trunk
-                    .forward_scaled(image, factors)
+                    .forward_trained(image, training)
             });
             self.neck(&trunk)
         })

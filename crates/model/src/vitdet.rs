@@ -13,6 +13,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use medsam3_kernels::attention::WindowGrid;
 use medsam3_kernels::{Activation, Rope, linear, rope_attention};
 
+mod again;
+
 /// The kernel of the patch embedding; it has no bias.
 #[derive(Module, Debug)]
 pub struct PatchProjection {
@@ -150,6 +152,15 @@ pub struct BranchFactors {
     pub mlp: Vec<f32>,
 }
 
+/// How the trunk runs while it is trained; by default as it does at inference.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrunkTraining {
+    /// Of the blocks in their order; those that have none are not scaled.
+    pub factors: Vec<BranchFactors>,
+    /// Whether only the input of each block is kept, and the block computed again in the backward pass.
+    pub recompute: bool,
+}
+
 fn scaled(branch: Tensor<4>, factors: Option<&Vec<f32>>) -> Tensor<4> {
     let Some(factors) = factors else {
         return branch;
@@ -160,7 +171,7 @@ fn scaled(branch: Tensor<4>, factors: Option<&Vec<f32>>) -> Tensor<4> {
 }
 
 /// Rotary tables of one forward pass.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Ropes {
     window: Rope,
     global: Rope,
@@ -186,7 +197,7 @@ pub struct TrunkPass {
     /// `[b, grid, grid, width]`
     pub x: Tensor<4>,
     ropes: Ropes,
-    factors: Vec<BranchFactors>,
+    training: TrunkTraining,
     next: usize,
 }
 
@@ -233,13 +244,13 @@ impl ViT {
 
     /// `[b, 3, side, side] -> [b, grid, grid, width]`
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
-        self.forward_scaled(image, Vec::new())
+        self.forward_trained(image, TrunkTraining::default())
     }
 
-    /// As [`ViT::forward`], with the factors of every block's branches; of blocks that have none they are 1.
-    pub fn forward_scaled(&self, image: Tensor<4>, factors: Vec<BranchFactors>) -> Tensor<4> {
+    /// As [`ViT::forward`], the way that training asks for.
+    pub fn forward_trained(&self, image: Tensor<4>, training: TrunkTraining) -> Tensor<4> {
         let mut pass = self.begin(image);
-        pass.factors = factors;
+        pass.training = training;
         while pass.next < self.blocks.len() {
             pass = self.advance(pass);
         }
@@ -258,7 +269,7 @@ impl ViT {
         TrunkPass {
             x,
             ropes,
-            factors: Vec::new(),
+            training: TrunkTraining::default(),
             next: 0,
         }
     }
@@ -271,16 +282,21 @@ impl ViT {
         let TrunkPass {
             x,
             ropes,
-            factors,
+            training,
             next,
         } = pass;
+        let factors = training.factors.get(next);
         let x = scope(format!("blocks.{next}"), || {
-            block.forward(x, &ropes, factors.get(next))
+            if training.recompute {
+                again::forward(block, x, &ropes, factors)
+            } else {
+                block.forward(x, &ropes, factors)
+            }
         });
         TrunkPass {
             x,
             ropes,
-            factors,
+            training,
             next: next + 1,
         }
     }

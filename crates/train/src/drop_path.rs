@@ -47,6 +47,7 @@ pub fn draw(
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
+    use medsam3_model::vitdet::TrunkTraining;
     use medsam3_model::{Sam3Config, synthetic};
 
     use super::*;
@@ -108,7 +109,11 @@ mod tests {
         let run = |mlp: f32| {
             let mut factors = vec![ones.clone(); config.vit.depth];
             factors[config.vit.depth - 1].mlp = vec![mlp];
-            trunk.forward_scaled(image(), factors)
+            let training = TrunkTraining {
+                factors,
+                recompute: false,
+            };
+            trunk.forward_trained(image(), training)
         };
         let plain = trunk.forward(image());
         let values = |x: Tensor<4>| x.into_data().iter::<f32>().collect::<Vec<_>>();

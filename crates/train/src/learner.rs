@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 use medsam3_model::Sam3;
+use medsam3_model::vitdet::TrunkTraining;
 
 use crate::adamw::{State, Update};
 use crate::config::TrainConfig;
@@ -170,12 +171,16 @@ impl Learner {
                 config.run.seed,
                 [self.state.step, stream],
             );
+            let trunk = TrunkTraining {
+                factors,
+                recompute: config.run.recompute_blocks,
+            };
             let texts = batch.rows.iter().map(|row| row.text.as_str());
             let tokens = self.prompts().batch(texts)?;
             let model = parameters::tracked(model, &self.slots, device);
             let side = config.model.image_side;
             let (found, values) =
-                step::gradients(&model, &batch, tokens, side, &config.loss, factors, device)?;
+                step::gradients(&model, &batch, tokens, side, &config.loss, trunk, device)?;
             workers::add(&mut gradients, found);
             terms.push(values);
         }

@@ -3,7 +3,7 @@
 //! A batch of images and rows goes in, gradients in the order of the slots and the terms' values come out.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use medsam3_model::vitdet::BranchFactors;
+use medsam3_model::vitdet::TrunkTraining;
 use medsam3_model::{Grounding, ImageFeatures, Sam3, TextFeatures};
 
 use crate::config::LossWeights;
@@ -43,7 +43,7 @@ pub fn forward(
     side: usize,
     device: &Device,
 ) -> Grounding {
-    let (features, texts) = encode(model, batch, tokens, side, Vec::new(), device);
+    let (features, texts) = encode(model, batch, tokens, side, TrunkTraining::default(), device);
     model.ground(&features, &texts)
 }
 
@@ -52,7 +52,7 @@ fn encode(
     batch: &Batch,
     tokens: Tokens,
     side: usize,
-    factors: Vec<BranchFactors>,
+    trunk: TrunkTraining,
     device: &Device,
 ) -> (ImageFeatures, TextFeatures) {
     let images = Tensor::<4>::from_data(
@@ -61,11 +61,11 @@ fn encode(
     );
     let (ids, valid) = tokens.tensors(device);
     let of_image: Vec<usize> = batch.rows.iter().map(|row| row.image).collect();
-    let features = model.encode_image_scaled(images, factors).select(&of_image);
+    let features = model.encode_image_trained(images, trunk).select(&of_image);
     (features, model.encode_text(ids, valid))
 }
 
-/// Forward, loss and backward: gradients in the order of the slots. `factors` are those of [`crate::drop_path`].
+/// Forward, loss and backward: gradients in the order of the slots. The factors of `trunk` are those of [`crate::drop_path`].
 ///
 /// # Errors
 /// Outputs that are not finite.
@@ -75,10 +75,10 @@ pub fn gradients(
     tokens: Tokens,
     side: usize,
     weights: &LossWeights,
-    factors: Vec<BranchFactors>,
+    trunk: TrunkTraining,
     device: &Device,
 ) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
-    let (features, texts) = encode(model, batch, tokens, side, factors, device);
+    let (features, texts) = encode(model, batch, tokens, side, trunk, device);
     let answer = if weights.one_to_many.is_some() {
         model.ground_duplicated(&features, &texts)
     } else {

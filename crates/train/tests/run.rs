@@ -268,11 +268,23 @@ fn however_a_batch_is_shared_out_the_update_is_the_same() {
     (parts.data.images_per_step, parts.data.accumulate) = (1, 2);
     let mut again = one.clone();
     again.run.gradient_checkpointing = true;
+    let mut blocks = one.clone();
+    blocks.run.recompute_blocks = true;
+    let recomputed = step(&blocks, &model);
+    assert!(
+        (recomputed.1 == whole) && recomputed.2 == norm,
+        "recomputing blocks changes something"
+    );
+    blocks.run.workers = 2;
+    let mut both = again.clone();
+    both.run.recompute_blocks = true;
     for (name, other) in [
         ("workers", two),
         ("devices", devices),
         ("parts", parts),
         ("checkpointing", again),
+        ("two workers that recompute blocks", blocks),
+        ("both", both),
     ] {
         let (_, shared, other_norm) = step(&other, &model);
         assert!(

@@ -8,9 +8,11 @@ mod attention;
 mod conv;
 mod linear;
 mod norm;
+mod recompute;
 mod tape;
 
 pub(crate) use attention::{attention, rope_attention};
 pub(crate) use conv::{conv3x3, group_norm, upsample2_add};
 pub(crate) use linear::linear;
 pub(crate) use norm::layer_norm;
+pub(crate) use recompute::recomputed;

@@ -20,6 +20,8 @@ pub struct Activations {
     pub prompt: u64,
     /// Weights of attention, of trunk and fusion encoder, which a GPU keeps besides: once, at least.
     pub attention_weights: u64,
+    /// The same where trunk blocks are computed again: of the trunk's those of the largest block.
+    pub attention_weights_recomputed: u64,
 }
 
 impl Activations {
@@ -53,6 +55,8 @@ impl Activations {
             };
             vit.heads * keys
         });
+        let blocks: Vec<usize> = blocks.collect();
+        let largest = blocks.iter().copied().max().unwrap_or(0);
         let fused = t.encoder_layers * t.heads * tokens * tokens;
         let bytes = |values: usize| values as u64 * BYTES;
         Self {
@@ -60,7 +64,8 @@ impl Activations {
             trunk_recomputed: bytes(images * (vit.depth * input + block)),
             neck: bytes(images * neck),
             prompt: bytes(rows * (language + fusion + decoder + queries + masks)),
-            attention_weights: bytes(images * blocks.sum::<usize>() + rows * fused),
+            attention_weights: bytes(images * blocks.iter().sum::<usize>() + rows * fused),
+            attention_weights_recomputed: bytes(images * largest + rows * fused),
         }
     }
 

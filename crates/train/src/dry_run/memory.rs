@@ -56,7 +56,6 @@ impl Memory {
         } else {
             0
         };
-        let held = weights + gradients + activations.attention_weights;
         Self {
             weights,
             gradients,
@@ -66,8 +65,11 @@ impl Memory {
             activations,
             corpus: (images * config.data.raster_side.pow(2) * 4) as u64,
             host: weights + gradient_sets * gradients + moments + average,
-            device: held + activations.total(false),
-            device_recomputed: held + activations.total(true),
+            device: weights + gradients + activations.total(false) + activations.attention_weights,
+            device_recomputed: weights
+                + gradients
+                + activations.total(true)
+                + activations.attention_weights_recomputed,
         }
     }
 }

@@ -79,13 +79,20 @@ impl Operations {
         let forward_image = trunk_work + neck_work;
         let forward_prompt = text_work + prompt_work;
         let forward = forward_image + forward_prompt;
+        // All but the patch embedding.
+        let embedding = flops::patch_embedding(&config.model);
+        let again = if config.run.recompute_blocks && trunk {
+            images * (needed.trunk - embedding)
+        } else {
+            0
+        };
         Self {
             forward_image,
             forward_prompt,
             forward,
             backward,
-            again: 0,
-            step: forward + backward,
+            again,
+            step: forward + backward + again,
         }
     }
 }
