@@ -206,7 +206,10 @@ fn a_prompt_of_the_own_dataset_is_the_negative_as_often_as_asked_for() {
             taken.abs_diff(wanted) < 120,
             "{taken} of 4000 at a share of {share}, {wanted} wanted"
         );
+    }
+}
 
+#[test]
 fn resized_pictures_are_padded_with_the_lowest_value_and_asked_the_same() {
     let plain = sampler();
     let mut resized = sampler();
