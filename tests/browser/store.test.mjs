@@ -16,10 +16,20 @@ const shard = (path) => /^\/models\/.*\.safetensors$/.test(path);
 const totalBytes = async (folder) => JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')).files.reduce((sum, file) => sum + file.bytes, 0);
 const inUse = (page) => page.locator('#models li[data-in-use="true"]').getAttribute('data-model');
 
+/** Runs in the page before its own scripts: counts how often the origin asked that its storage be kept. */
+function countPersist() {
+  self.persistAsked = 0;
+  const { persist } = StorageManager.prototype;
+  StorageManager.prototype.persist = function () {
+    self.persistAsked += 1;
+    return persist.call(this);
+  };
+}
+
 /** The page with one offered model, its id, and the server that can be made to fail. */
 async function withOffer(t, options = {}) {
   const folder = await modelInShards(t, options);
-  const opened = await openPage(t, browser, { query: CPU, models: [folder], start: startFaulty });
+  const opened = await openPage(t, browser, { query: CPU, models: [folder], start: startFaulty, before: countPersist });
   const id = await idOf(folder);
   await waitForState(opened.page, id, 'offered');
   return { ...opened, folder, id };
@@ -32,8 +42,10 @@ test('a download that is cut 20 times at random bytes ends as the very model, in
   const random = randomNumbers(20);
   let cuts = 0;
   server.fault = (path) => (shard(path) && cuts < 20 ? (cuts++, { cutAfter: Math.floor(random() * 500_000) }) : undefined);
+  assert.equal(await page.evaluate(() => self.persistAsked), 0);
   await press(page, id, 'Download');
   await waitForState(page, id, 'complete');
+  assert.equal(await page.evaluate(() => self.persistAsked), 1, 'asked for when there is something to keep');
   assert.equal(cuts, 20);
   const resumed = server.ranges.filter(({ path, range }) => shard(path) && range !== undefined);
   assert.ok(resumed.length >= 15, `${resumed.length} requests went on in the middle of a file`);
