@@ -8,6 +8,7 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
+use crate::dropout::Dropout;
 use crate::layers::{LayerNorm, Linear, layer_norm};
 use crate::model_misc::Mlp;
 use crate::position_encoding::sine_boxes;
@@ -68,6 +69,7 @@ struct Context<'a> {
     memory_keys: &'a Tensor<3>,
     prompt: &'a Tensor<3>,
     prompt_masked: &'a Tensor<4, Bool>,
+    dropout: &'a Dropout,
 }
 
 impl TransformerDecoderLayer {
@@ -97,6 +99,7 @@ impl TransformerDecoderLayer {
         bias: Tensor<4>,
         queries: Queries,
     ) -> Tensor<3> {
+        let dropout = context.dropout;
         let t = match queries {
             Queries::Competing => {
                 let placed = t.clone() + query_pos.clone();
@@ -104,7 +107,7 @@ impl TransformerDecoderLayer {
                     self.self_attn
                         .forward(placed.clone(), placed, t.clone(), None, None)
                 });
-                t + h
+                t + dropout.apply(h)
             }
             Queries::Duplicated => t,
         };
@@ -120,7 +123,10 @@ impl TransformerDecoderLayer {
                 None,
             )
         });
-        let t = at("catext_norm", self.catext_norm.forward(t + h));
+        let t = at(
+            "catext_norm",
+            self.catext_norm.forward(t + dropout.apply(h)),
+        );
         let placed = t.clone() + query_pos.clone();
         let h = scope("cross_attn", || {
             self.cross_attn.forward(
@@ -131,15 +137,12 @@ impl TransformerDecoderLayer {
                 Some(bias),
             )
         });
-        let t = at("norm1", self.norm1.forward(t + h));
+        let t = at("norm1", self.norm1.forward(t + dropout.apply(h)));
         let h = self
             .linear1
             .activated("linear1", t.clone(), Activation::Relu);
-        at(
-            "norm3",
-            self.norm3
-                .forward(t + at("linear2", self.linear2.forward(h))),
-        )
+        let h = at("linear2", self.linear2.forward(dropout.apply(h)));
+        at("norm3", self.norm3.forward(t + dropout.apply(h)))
     }
 }
 
@@ -199,9 +202,18 @@ impl TransformerDecoder {
         grid: usize,
         prompt: &Tensor<3>,
         prompt_masked: &Tensor<4, Bool>,
+        dropout: &Dropout,
     ) -> Vec<DecoderOutput> {
         let queries = Queries::Competing;
-        self.run(memory, memory_pos, grid, prompt, prompt_masked, queries)
+        self.run(
+            memory,
+            memory_pos,
+            grid,
+            prompt,
+            prompt_masked,
+            dropout,
+            queries,
+        )
     }
 
     /// The same for the second copy of the queries that training matches one to many: they do not attend to each other. Their
@@ -213,9 +225,18 @@ impl TransformerDecoder {
         grid: usize,
         prompt: &Tensor<3>,
         prompt_masked: &Tensor<4, Bool>,
+        dropout: &Dropout,
     ) -> Vec<DecoderOutput> {
         let queries = Queries::Duplicated;
-        self.run(memory, memory_pos, grid, prompt, prompt_masked, queries)
+        self.run(
+            memory,
+            memory_pos,
+            grid,
+            prompt,
+            prompt_masked,
+            dropout,
+            queries,
+        )
     }
 
     fn run(
@@ -225,6 +246,7 @@ impl TransformerDecoder {
         grid: usize,
         prompt: &Tensor<3>,
         prompt_masked: &Tensor<4, Bool>,
+        dropout: &Dropout,
         kind: Queries,
     ) -> Vec<DecoderOutput> {
         let [b, _, d] = memory.dims();
@@ -235,6 +257,7 @@ impl TransformerDecoder {
             memory_keys: &memory_keys,
             prompt,
             prompt_masked,
+            dropout,
         };
 
         let presence = self.presence_token.weight.val().reshape([1, 1, d]);

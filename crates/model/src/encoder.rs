@@ -5,6 +5,7 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
+use crate::dropout::Dropout;
 use crate::layers::{LayerNorm, Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::Module;
@@ -50,22 +51,26 @@ impl TransformerEncoderLayer {
         pos: &Tensor<3>,
         prompt: &Tensor<3>,
         prompt_masked: &Tensor<4, Bool>,
+        dropout: &Dropout,
     ) -> Tensor<3> {
         let h = at("norm1", self.norm1.forward(x.clone()));
         let placed = h.clone() + pos.clone();
-        let x = x + scope("self_attn", || {
+        let attended = scope("self_attn", || {
             self.self_attn
                 .forward(placed.clone(), placed, h, None, None)
         });
+        let x = x + dropout.apply(attended);
         let h = at("norm2", self.norm2.forward(x.clone()));
         let (key, value) = (prompt.clone(), prompt.clone());
-        let x = x + scope("cross_attn_image", || {
+        let attended = scope("cross_attn_image", || {
             self.cross_attn_image
                 .forward(h, key, value, Some(prompt_masked.clone()), None)
         });
+        let x = x + dropout.apply(attended);
         let h = at("norm3", self.norm3.forward(x.clone()));
         let h = self.linear1.activated("linear1", h, Activation::Relu);
-        at("", x + at("linear2", self.linear2.forward(h)))
+        let h = at("linear2", self.linear2.forward(dropout.apply(h)));
+        at("", x + dropout.apply(h))
     }
 }
 
@@ -93,10 +98,11 @@ impl TransformerEncoderFusion {
         pos: &Tensor<3>,
         prompt: &Tensor<3>,
         prompt_masked: &Tensor<4, Bool>,
+        dropout: &Dropout,
     ) -> Tensor<3> {
         self.layers.iter().enumerate().fold(image, |x, (i, layer)| {
             scope(format!("layers.{i}"), || {
-                layer.forward(x, pos, prompt, prompt_masked)
+                layer.forward(x, pos, prompt, prompt_masked, dropout)
             })
         })
     }

@@ -18,6 +18,7 @@
 pub mod attention;
 pub mod config;
 pub mod decoder;
+pub mod dropout;
 pub mod encoder;
 pub mod flops;
 pub mod geometry_encoders;

@@ -3,6 +3,7 @@
 
 use crate::config::Sam3Config;
 use crate::decoder::{DecoderOutput, TransformerDecoder};
+use crate::dropout::Dropout;
 use crate::encoder::TransformerEncoderFusion;
 use crate::geometry_encoders::SequenceGeometryEncoder;
 use crate::maskformer_segmentation::{PixelEmbedding, UniversalSegmentationHead};
@@ -123,7 +124,7 @@ pub struct Grounding {
     pub pixels: PixelEmbedding,
     /// All decoder layers, last one last, for auxiliary losses.
     pub layers: Vec<LayerGrounding>,
-    /// The same of the second copy of the queries; empty but in training, see [`Sam3::ground_duplicated`]. Its presence says
+    /// The same of the second copy of the queries; empty but in training, see [`Sam3::ground_trained`]. Its presence says
     /// nothing.
     pub duplicated: Vec<LayerGrounding>,
 }
@@ -204,19 +205,17 @@ impl Sam3 {
 
     /// The work per prompt: one image and one text per row.
     pub fn ground(&self, image: &ImageFeatures, text: &TextFeatures) -> Grounding {
-        self.ground_with(image, text, false)
+        self.ground_trained(image, text, false, &Dropout::none())
     }
 
-    /// As [`Sam3::ground`], with a second copy of the queries that training matches one to many (reference 1.7).
-    pub fn ground_duplicated(&self, image: &ImageFeatures, text: &TextFeatures) -> Grounding {
-        self.ground_with(image, text, true)
-    }
-
-    fn ground_with(
+    /// As [`Sam3::ground`] while training: values of fusion encoder and decoder are dropped, and with `duplicate` there is a
+    /// second copy of the queries, which is matched one to many (reference 1.7).
+    pub fn ground_trained(
         &self,
         image: &ImageFeatures,
         text: &TextFeatures,
         duplicate: bool,
+        dropout: &Dropout,
     ) -> Grounding {
         let coarse = &image.maps[2];
         let [b, grid, _, d] = coarse.dims();
@@ -236,15 +235,15 @@ impl Sam3 {
             let memory = scope("encoder", || {
                 self.transformer
                     .encoder
-                    .forward(tokens, position, &prompt, &masked)
+                    .forward(tokens, position, &prompt, &masked, dropout)
             });
             let decoded = scope("decoder", || {
-                decoder.forward(&memory, position, grid, &prompt, &masked)
+                decoder.forward(&memory, position, grid, &prompt, &masked, dropout)
             });
             (memory, decoded)
         });
         let copies = if duplicate {
-            decoder.forward_duplicated(&memory, position, grid, &prompt, &masked)
+            decoder.forward_duplicated(&memory, position, grid, &prompt, &masked, dropout)
         } else {
             Vec::new()
         };

@@ -9,12 +9,16 @@ fn fnv1a(text: &str) -> u64 {
 }
 
 /// Element `index` of the uniform sequence in -1..1 that `seed` starts.
-fn uniform(seed: u64, index: u64) -> f64 {
-    let mut z = seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+pub(crate) fn uniform(seed: u64, index: u64) -> f64 {
+    let z = mix(seed.wrapping_add((index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    (z >> 40) as f64 / (1u64 << 23) as f64 - 1.0
+}
+
+/// splitmix64's last steps: every bit of the result depends on every bit of `z`.
+pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
-    (z >> 40) as f64 / (1u64 << 23) as f64 - 1.0
+    z ^ (z >> 31)
 }
 
 /// Values of the tensor `name` in the layout of the checkpoint that the name belongs to: biases are small, other

@@ -189,8 +189,11 @@ impl TrainConfig {
                 "run.precision can only be f32: Burn 0.22 has no mixed precision to differentiate in",
             );
         }
-        if !(0.0..1.0).contains(&self.schedule.drop_path) {
-            return bad("schedule.drop_path must be at least 0 and less than 1");
+        let rates = [self.schedule.drop_path, self.schedule.dropout];
+        if !rates.iter().all(|rate| (0.0..1.0).contains(rate)) {
+            return bad(
+                "schedule.drop_path and schedule.dropout must be at least 0 and less than 1",
+            );
         }
         if self
             .augment

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 use medsam3_model::Sam3;
+use medsam3_model::dropout::Dropout;
 use medsam3_model::vitdet::TrunkTraining;
 
 use crate::adamw::{State, Update};
@@ -175,12 +176,22 @@ impl Learner {
                 factors,
                 recompute: config.run.recompute_blocks,
             };
+            let place = ((self.state.step as u64) << 8) | stream as u64;
+            let dropout = Dropout::new(config.schedule.dropout, [config.run.seed, place]);
             let texts = batch.rows.iter().map(|row| row.text.as_str());
             let tokens = self.prompts().batch(texts)?;
             let model = parameters::tracked(model, &self.slots, device);
             let side = config.model.image_side;
-            let (found, values) =
-                step::gradients(&model, &batch, tokens, side, &config.loss, trunk, device)?;
+            let (found, values) = step::gradients(
+                &model,
+                &batch,
+                tokens,
+                side,
+                &config.loss,
+                trunk,
+                &dropout,
+                device,
+            )?;
             workers::add(&mut gradients, found);
             terms.push(values);
         }

@@ -42,6 +42,7 @@ mod tests {
             learning_rate: 1.0,
             warmup_steps: 10,
             drop_path: 0.0,
+            dropout: 0.0,
             decay,
             final_share: 0.1,
             timescale: 20,

@@ -3,6 +3,7 @@
 //! A batch of images and rows goes in, gradients in the order of the slots and the terms' values come out.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use medsam3_model::dropout::Dropout;
 use medsam3_model::vitdet::TrunkTraining;
 use medsam3_model::{Grounding, ImageFeatures, Sam3, TextFeatures};
 
@@ -76,14 +77,12 @@ pub fn gradients(
     side: usize,
     weights: &LossWeights,
     trunk: TrunkTraining,
+    dropout: &Dropout,
     device: &Device,
 ) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
     let (features, texts) = encode(model, batch, tokens, side, trunk, device);
-    let answer = if weights.one_to_many.is_some() {
-        model.ground_duplicated(&features, &texts)
-    } else {
-        model.ground(&features, &texts)
-    };
+    let duplicate = weights.one_to_many.is_some();
+    let answer = model.ground_trained(&features, &texts, duplicate, dropout);
     let (total, terms) = loss(model, &answer, &batch.rows, weights)?;
     Ok((parameters::gradients(model, total.backward()), terms))
 }

@@ -375,6 +375,7 @@ fn schedule(learning_rate: f32) -> ScheduleConfig {
         learning_rate,
         warmup_steps: 0,
         drop_path: 0.0,
+        dropout: 0.0,
         decay: Decay::InverseSqrt,
         final_share: 0.0,
         timescale: 1,

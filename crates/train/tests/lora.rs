@@ -18,6 +18,7 @@ fn schedule(lora: LoraConfig) -> ScheduleConfig {
         learning_rate: 0.1,
         warmup_steps: 0,
         drop_path: 0.0,
+        dropout: 0.0,
         decay: Decay::InverseSqrt,
         final_share: 0.0,
         timescale: 10,

@@ -149,6 +149,16 @@ fn a_resumed_run_is_the_interrupted_one() {
     resumes("resume", |_| ());
 }
 
+/// What is dropped follows from seed and step.
+#[test]
+fn a_resumed_run_with_dropout_is_the_interrupted_one() {
+    resumes("resume-dropout", |config| {
+        config.schedule.dropout = 0.1;
+        config.schedule.drop_path = 0.2;
+        config.run.recompute_blocks = true;
+    });
+}
+
 /// The frozen weights of such a run have no moments and stay as they were.
 #[test]
 fn a_resumed_run_with_adapters_is_the_interrupted_one() {
@@ -258,6 +268,15 @@ fn however_a_batch_is_shared_out_the_update_is_the_same() {
     assert!(
         step(&bare, &model).1 == whole,
         "the average has a part in the weights"
+    );
+
+    let mut dropped = one.clone();
+    dropped.schedule.dropout = 0.1;
+    let weights = step(&dropped, &model).1;
+    assert!(weights != whole, "nothing was dropped");
+    assert!(
+        weights == step(&dropped, &model).1,
+        "other values were dropped"
     );
 
     let mut two = one.clone();

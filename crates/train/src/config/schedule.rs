@@ -29,6 +29,10 @@ pub struct ScheduleConfig {
     /// Rate at which residual branches of the last block of the trunk are dropped; it falls linearly to 0 in the first.
     #[serde(default)]
     pub drop_path: f32,
+    /// Rate at which values of the fusion encoder and the decoder are dropped: of what their attentions and feed-forward
+    /// networks add, and within the latter.
+    #[serde(default)]
+    pub dropout: f32,
     /// Shape after the warm-up.
     pub decay: Decay,
     /// Share of the peak that a cosine ends at.

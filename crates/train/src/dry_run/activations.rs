@@ -25,8 +25,14 @@ pub struct Activations {
 }
 
 impl Activations {
-    /// Of a batch of `images` with `rows` prompts; `copies` passes of the queries through the decoder.
-    pub(super) fn new(model: &Sam3Config, images: usize, rows: usize, copies: usize) -> Self {
+    /// Of a batch of `images` with `rows` prompts; `copies` passes of the queries through the decoder; with or without dropout.
+    pub(super) fn new(
+        model: &Sam3Config,
+        images: usize,
+        rows: usize,
+        copies: usize,
+        dropout: bool,
+    ) -> Self {
         let (vit, t, text) = (&model.vit, &model.transformer, &model.text);
         let grid = model.grid();
         let (tokens, w, d) = (grid * grid, vit.width, t.width);
@@ -39,6 +45,9 @@ impl Activations {
         let words = text.context;
         let language = words * text.depth * (8 * text.width + 2 * text.mlp_hidden);
         let fusion = t.encoder_layers * tokens * (13 * d + t.feed_forward);
+        // Dropout keeps its masks, and what is left of the hidden values beside the values.
+        let masks_drawn = usize::from(dropout) * tokens * (3 * d + 2 * t.feed_forward);
+        let fusion = fusion + t.encoder_layers * masks_drawn;
         let looks = d * 2 + t.heads * (t.queries + 1);
         let decoder = copies * t.decoder_layers * tokens * looks;
         let queries =

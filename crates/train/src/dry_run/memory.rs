@@ -45,7 +45,13 @@ impl Memory {
         let per_worker = config.data.images_per_step / config.run.workers;
         let rows = per_worker * config.data.prompts_per_image;
         let copies = 1 + usize::from(config.loss.one_to_many.is_some());
-        let activations = Activations::new(&config.model, per_worker, rows, copies);
+        let activations = Activations::new(
+            &config.model,
+            per_worker,
+            rows,
+            copies,
+            config.schedule.dropout > 0.0,
+        );
 
         let weights = of(own.map(|slot| slot.len()).sum());
         let gradients = of(sought.map(|slot| slot.len()).sum());
