@@ -6,6 +6,23 @@ use crate::synthetic::{mix, uniform};
 use burn::tensor::{Tensor, TensorData};
 use std::cell::Cell;
 
+/// How everything behind the neck runs while it is trained; by default as at inference.
+#[derive(Debug, Clone, Default)]
+pub struct PromptTraining {
+    /// Whether there is a second copy of the queries, which is matched one to many (reference 1.7).
+    pub duplicate: bool,
+    /// Whether only the inputs of the fusion encoder's layers are kept, and the layers computed again in the backward pass.
+    pub recompute: bool,
+    /// What is dropped of fusion encoder and decoder.
+    pub dropout: Dropout,
+}
+
+impl Default for Dropout {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
 /// The masks of one forward pass, in the order in which they are asked for.
 #[derive(Debug, Clone)]
 pub struct Dropout {
@@ -27,6 +44,13 @@ impl Dropout {
             seed: mix(mix(seed) ^ stream),
             drawn: Cell::new(0),
         }
+    }
+
+    /// The same rate for a part that draws masks of its own, in whatever order the parts draw.
+    pub fn fork(&self) -> Self {
+        let place = self.drawn.get();
+        self.drawn.set(place + 1);
+        Self::new(self.rate, [self.seed, place])
     }
 
     /// `x`, or `x` with some values dropped.
@@ -87,6 +111,12 @@ mod tests {
             first
                 .iter()
                 .all(|&v| v == 0.0 || (v - 1.0 / 0.9).abs() < 1e-6)
+        );
+        let (one, two) = (again.fork(), again.fork());
+        assert_ne!(
+            values(&one, count),
+            values(&two, count),
+            "one mask for two parts"
         );
         assert!(values(&Dropout::none(), count).iter().all(|&v| v == 1.0));
     }

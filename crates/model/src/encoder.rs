@@ -5,12 +5,24 @@
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
-use crate::dropout::Dropout;
+use crate::dropout::{Dropout, PromptTraining};
 use crate::layers::{LayerNorm, Linear, layer_norm};
 use crate::trace::{at, scope};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 use medsam3_kernels::Activation;
+
+mod again;
+
+/// What all layers look at.
+struct Context<'a> {
+    /// `[1, tokens, d]`
+    pos: &'a Tensor<3>,
+    /// `[b, m, d]`
+    prompt: &'a Tensor<3>,
+    /// True at padding, `[b, 1, 1, m]`.
+    prompt_masked: &'a Tensor<4, Bool>,
+}
 
 /// One encoder layer.
 #[derive(Module, Debug)]
@@ -45,26 +57,24 @@ impl TransformerEncoderLayer {
         }
     }
 
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        pos: &Tensor<3>,
-        prompt: &Tensor<3>,
-        prompt_masked: &Tensor<4, Bool>,
-        dropout: &Dropout,
-    ) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, context: &Context<'_>, dropout: &Dropout) -> Tensor<3> {
+        let Context {
+            pos,
+            prompt,
+            prompt_masked,
+        } = context;
         let h = at("norm1", self.norm1.forward(x.clone()));
-        let placed = h.clone() + pos.clone();
+        let placed = h.clone() + (*pos).clone();
         let attended = scope("self_attn", || {
             self.self_attn
                 .forward(placed.clone(), placed, h, None, None)
         });
         let x = x + dropout.apply(attended);
         let h = at("norm2", self.norm2.forward(x.clone()));
-        let (key, value) = (prompt.clone(), prompt.clone());
+        let (key, value) = ((*prompt).clone(), (*prompt).clone());
         let attended = scope("cross_attn_image", || {
             self.cross_attn_image
-                .forward(h, key, value, Some(prompt_masked.clone()), None)
+                .forward(h, key, value, Some((*prompt_masked).clone()), None)
         });
         let x = x + dropout.apply(attended);
         let h = at("norm3", self.norm3.forward(x.clone()));
@@ -98,11 +108,22 @@ impl TransformerEncoderFusion {
         pos: &Tensor<3>,
         prompt: &Tensor<3>,
         prompt_masked: &Tensor<4, Bool>,
-        dropout: &Dropout,
+        training: &PromptTraining,
     ) -> Tensor<3> {
+        let context = Context {
+            pos,
+            prompt,
+            prompt_masked,
+        };
         self.layers.iter().enumerate().fold(image, |x, (i, layer)| {
+            // Masks of its own for every layer: it may draw them twice.
+            let dropout = training.dropout.fork();
             scope(format!("layers.{i}"), || {
-                layer.forward(x, pos, prompt, prompt_masked, dropout)
+                if training.recompute {
+                    again::forward(layer, x, &context, dropout)
+                } else {
+                    layer.forward(x, &context, &dropout)
+                }
             })
         })
     }

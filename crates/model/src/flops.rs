@@ -42,6 +42,12 @@ pub fn patch_embedding(config: &Sam3Config) -> u64 {
     Work::exact(config.transformer.width).patches(&config.vit, config.grid().pow(2))
 }
 
+/// What of `prompt` are the layers of the fusion encoder.
+pub fn fusion_encoder(config: &Sam3Config) -> u64 {
+    let (t, tokens) = (&config.transformer, config.grid().pow(2));
+    Work::exact(t.width).encoder(t, tokens, config.text.context + 1)
+}
+
 /// What the second copy of the queries adds to `prompt` in training (reference 1.7): a pass of the decoder whose queries do not
 /// attend to each other, and its scores.
 pub fn second_queries(config: &Sam3Config) -> u64 {

@@ -28,6 +28,7 @@ pub mod model_misc;
 pub mod necks;
 pub mod parameters;
 pub mod position_encoding;
+mod recompute;
 pub mod rope;
 pub mod sam3_image;
 pub mod self_test;

@@ -3,7 +3,7 @@
 
 use crate::config::Sam3Config;
 use crate::decoder::{DecoderOutput, TransformerDecoder};
-use crate::dropout::Dropout;
+use crate::dropout::PromptTraining;
 use crate::encoder::TransformerEncoderFusion;
 use crate::geometry_encoders::SequenceGeometryEncoder;
 use crate::maskformer_segmentation::{PixelEmbedding, UniversalSegmentationHead};
@@ -205,18 +205,17 @@ impl Sam3 {
 
     /// The work per prompt: one image and one text per row.
     pub fn ground(&self, image: &ImageFeatures, text: &TextFeatures) -> Grounding {
-        self.ground_trained(image, text, false, &Dropout::none())
+        self.ground_trained(image, text, &PromptTraining::default())
     }
 
-    /// As [`Sam3::ground`] while training: values of fusion encoder and decoder are dropped, and with `duplicate` there is a
-    /// second copy of the queries, which is matched one to many (reference 1.7).
+    /// As [`Sam3::ground`], the way that training asks for.
     pub fn ground_trained(
         &self,
         image: &ImageFeatures,
         text: &TextFeatures,
-        duplicate: bool,
-        dropout: &Dropout,
+        training: &PromptTraining,
     ) -> Grounding {
+        let dropout = &training.dropout;
         let coarse = &image.maps[2];
         let [b, grid, _, d] = coarse.dims();
         let tokens = coarse.clone().reshape([b, grid * grid, d]);
@@ -235,14 +234,14 @@ impl Sam3 {
             let memory = scope("encoder", || {
                 self.transformer
                     .encoder
-                    .forward(tokens, position, &prompt, &masked, dropout)
+                    .forward(tokens, position, &prompt, &masked, training)
             });
             let decoded = scope("decoder", || {
                 decoder.forward(&memory, position, grid, &prompt, &masked, dropout)
             });
             (memory, decoded)
         });
-        let copies = if duplicate {
+        let copies = if training.duplicate {
             decoder.forward_duplicated(&memory, position, grid, &prompt, &masked, dropout)
         } else {
             Vec::new()

@@ -74,7 +74,8 @@ pub struct RunConfig {
     /// Whether operations limited by memory are computed again in the backward pass instead of being kept.
     #[serde(default)]
     pub gradient_checkpointing: bool,
-    /// Whether only the inputs of the trunk's blocks are kept, and the blocks computed again in the backward pass.
+    /// Whether only the inputs of the trunk's blocks and of the fusion encoder's layers are kept, and these computed again in
+    /// the backward pass.
     #[serde(default)]
     pub recompute_blocks: bool,
     /// What is computed in.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
 use medsam3_model::Sam3;
-use medsam3_model::dropout::Dropout;
+use medsam3_model::dropout::{Dropout, PromptTraining};
 use medsam3_model::vitdet::TrunkTraining;
 
 use crate::adamw::{State, Update};
@@ -177,7 +177,11 @@ impl Learner {
                 recompute: config.run.recompute_blocks,
             };
             let place = ((self.state.step as u64) << 8) | stream as u64;
-            let dropout = Dropout::new(config.schedule.dropout, [config.run.seed, place]);
+            let prompt = PromptTraining {
+                duplicate: config.loss.one_to_many.is_some(),
+                recompute: config.run.recompute_blocks,
+                dropout: Dropout::new(config.schedule.dropout, [config.run.seed, place]),
+            };
             let texts = batch.rows.iter().map(|row| row.text.as_str());
             let tokens = self.prompts().batch(texts)?;
             let model = parameters::tracked(model, &self.slots, device);
@@ -189,7 +193,7 @@ impl Learner {
                 side,
                 &config.loss,
                 trunk,
-                &dropout,
+                &prompt,
                 device,
             )?;
             workers::add(&mut gradients, found);

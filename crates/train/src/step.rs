@@ -3,7 +3,7 @@
 //! A batch of images and rows goes in, gradients in the order of the slots and the terms' values come out.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use medsam3_model::dropout::Dropout;
+use medsam3_model::dropout::PromptTraining;
 use medsam3_model::vitdet::TrunkTraining;
 use medsam3_model::{Grounding, ImageFeatures, Sam3, TextFeatures};
 
@@ -77,12 +77,11 @@ pub fn gradients(
     side: usize,
     weights: &LossWeights,
     trunk: TrunkTraining,
-    dropout: &Dropout,
+    prompt: &PromptTraining,
     device: &Device,
 ) -> Result<(Vec<Vec<f32>>, Terms), TrainError> {
     let (features, texts) = encode(model, batch, tokens, side, trunk, device);
-    let duplicate = weights.one_to_many.is_some();
-    let answer = model.ground_trained(&features, &texts, duplicate, dropout);
+    let answer = model.ground_trained(&features, &texts, prompt);
     let (total, terms) = loss(model, &answer, &batch.rows, weights)?;
     Ok((parameters::gradients(model, total.backward()), terms))
 }

@@ -1,7 +1,9 @@
-//! Trunk blocks that are computed again in the backward pass give the gradients of those that are kept, to the last bit.
+//! What is computed again in the backward pass gives the gradients of what is kept: trunk blocks to the last bit, layers of the
+//! fusion encoder, whose prompt gathers gradients in another order, but for rounding.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use medsam3_model::dropout::{Dropout, PromptTraining};
 use medsam3_model::vitdet::{BranchFactors, TrunkTraining, ViT};
 use medsam3_model::{Sam3Config, synthetic};
 use medsam3_train::parameters;
@@ -93,6 +95,16 @@ fn compare(device: &Device, side: usize, dropped: bool) {
     );
 }
 
+/// With Burn's own recomputation of operations too; 10 x 10 tokens, so that attention is Burn's own.
+#[test]
+fn both_ways_of_recomputing_go_together() {
+    compare(
+        &Device::flex().autodiff().gradient_checkpointing(),
+        140,
+        true,
+    );
+}
+
 /// 12 x 12 tokens are three windows a side; of 10 x 10, windows stand over, and attention is Burn's own.
 #[test]
 fn gradients_are_the_same_to_the_last_bit() {
@@ -116,4 +128,73 @@ fn workers_do_not_wait_for_each_other() {
             });
         }
     });
+}
+
+/// Gradients of every parameter of the model for two prompts of one picture, with dropout.
+fn prompted(model: &medsam3_model::Sam3, side: usize, recompute: bool) -> Vec<Option<Vec<f32>>> {
+    let device = &Device::flex().autodiff();
+    let image = TensorData::new(synthetic::image(side, side), [1, 3, side, side]);
+    let trunk = TrunkTraining {
+        factors: Vec::new(),
+        recompute,
+    };
+    let features = model.encode_image_trained(Tensor::from_data(image, device), trunk);
+    let ids = TensorData::new(vec![1, 5, 9, 2, 1, 7, 2, 0], [2, 4]);
+    let valid = TensorData::new(
+        vec![true, true, true, true, true, true, true, false],
+        [2, 4],
+    );
+    let text = model.encode_text(
+        Tensor::from_data(ids, device),
+        Tensor::from_data(valid, device),
+    );
+    let training = PromptTraining {
+        duplicate: true,
+        recompute,
+        dropout: Dropout::new(0.1, [3, 4]),
+    };
+    let answer = model.ground_trained(&features.select(&[0, 0]), &text, &training);
+    let last = answer.duplicated.last().expect("a copy of the queries");
+    let loss = answer.semantic.sin().sum()
+        + answer.logits.sin().sum()
+        + answer.boxes.sin().sum()
+        + answer.presence.sum()
+        + last.logits.clone().sin().sum()
+        + model.masks(&answer.pixels, answer.hs).sin().sum();
+    let gradients = loss.backward();
+    let mut reader = Reader(&gradients, Vec::new());
+    model.visit(&mut reader);
+    reader.1
+}
+
+#[test]
+fn layers_of_the_fusion_encoder_have_the_same_gradients() {
+    let config = Sam3Config::tiny_parity();
+    let host = Device::flex();
+    host.seed(4);
+    let model = config.init(&host);
+    let slots = parameters::slots(&model);
+    let model = parameters::tracked(&model, &slots, &Device::flex().autodiff());
+    let kept = prompted(&model, config.image_side, false);
+    let again = prompted(&model, config.image_side, true);
+    let mut compared = 0;
+    for ((kept, again), slot) in kept.iter().zip(&again).zip(&slots) {
+        assert_eq!(kept.is_some(), again.is_some(), "{}", slot.name);
+        let (Some(kept), Some(again)) = (kept, again) else {
+            continue;
+        };
+        let norm = |values: &mut dyn Iterator<Item = f32>| {
+            values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+        };
+        let size = norm(&mut kept.iter().copied());
+        let off = norm(&mut kept.iter().zip(again).map(|(a, b)| a - b));
+        assert!(off <= 1e-5 * size, "{}: off by {off} of {size}", slot.name);
+        compared += 1;
+    }
+    // All but those of auxiliary outputs of layers before the last.
+    assert!(
+        compared + 20 > slots.len(),
+        "{compared} of {} tensors",
+        slots.len()
+    );
 }

@@ -21,10 +21,6 @@ type Plain<B> = FloatTensor<B>;
 /// A float that autodiff may follow.
 type Followed<B> = FloatTensor<Autodiff<B>>;
 
-/// The context of what is recorded within a part: nothing of it is recomputed once more.
-const WITHIN: DispatchAutodiffContext =
-    DispatchAutodiffContext::Enabled(GradientCheckpointingStrategy::Disabled);
-
 /// A back end whose tensors have a kind of their own.
 trait Home: Backend {
     fn open(kind: DispatchTensorKind) -> Option<BackendTensor<Self>>;
@@ -71,9 +67,11 @@ pub(crate) fn recomputed<const N: usize, P: Part<N>>(
     };
     let kind = match strategy {
         GradientCheckpointingStrategy::Balanced => {
-            join_any::<N, P, BalancedCheckpointing>(part, inputs)
+            join_any::<N, P, BalancedCheckpointing>(part, inputs, context)
         }
-        GradientCheckpointingStrategy::Disabled => join_any::<N, P, NoCheckpointing>(part, inputs),
+        GradientCheckpointingStrategy::Disabled => {
+            join_any::<N, P, NoCheckpointing>(part, inputs, context)
+        }
     }?;
     Some(DispatchTensor {
         kind,
@@ -84,8 +82,10 @@ pub(crate) fn recomputed<const N: usize, P: Part<N>>(
 fn join_any<const N: usize, P: Part<N>, C: CheckpointStrategy>(
     part: &P,
     inputs: &[DispatchTensor; N],
+    context: DispatchAutodiffContext,
 ) -> Option<DispatchTensorKind> {
-    join::<Flex, N, P, C>(part, inputs).or_else(|| join::<Cube, N, P, C>(part, inputs))
+    join::<Flex, N, P, C>(part, inputs, context)
+        .or_else(|| join::<Cube, N, P, C>(part, inputs, context))
 }
 
 fn follow<B: Home>(input: DispatchTensor) -> Option<Followed<B>> {
@@ -107,6 +107,7 @@ fn wrap<B: Home>(tensor: Followed<B>) -> DispatchTensorKind {
 fn join<B: Home, const N: usize, P: Part<N>, C: CheckpointStrategy>(
     part: &P,
     inputs: &[DispatchTensor; N],
+    context: DispatchAutodiffContext,
 ) -> Option<DispatchTensorKind> {
     let mut followed = Vec::with_capacity(N);
     for input in inputs {
@@ -116,23 +117,25 @@ fn join<B: Home, const N: usize, P: Part<N>, C: CheckpointStrategy>(
     let guards = followed.each_ref().map(|input| input.node());
     let kept: [Plain<B>; N] = followed.map(|input| input.into_primitive());
     // None of these wants a gradient, so that nothing is recorded; the operations are those of the second time.
-    let result = run::<B, N, P>(part, kept.clone().map(Followed::<B>::new))?.into_primitive();
+    let result =
+        run::<B, N, P>(part, kept.clone().map(Followed::<B>::new), context)?.into_primitive();
     let step = Again(PhantomData::<(B, P)>);
     let prepared = step.prepare::<C>(guards).compute_bound();
     Some(wrap::<B>(match prepared.stateful() {
-        OpsKind::Tracked(prepared) => prepared.finish((part.clone(), kept), result),
+        OpsKind::Tracked(prepared) => prepared.finish((part.clone(), kept, context), result),
         OpsKind::UnTracked(prepared) => prepared.finish(result),
     }))
 }
 
-/// The part on tensors of autodiff.
+/// The part on tensors of autodiff. Constants that it holds have the context of the inputs, and no two may meet.
 fn run<B: Home, const N: usize, P: Part<N>>(
     part: &P,
     inputs: [Followed<B>; N],
+    context: DispatchAutodiffContext,
 ) -> Option<Followed<B>> {
     let inputs = inputs.map(|input| DispatchTensor {
         kind: wrap::<B>(input),
-        autodiff: WITHIN,
+        autodiff: context,
     });
     follow::<B>(part.forward(inputs))
 }
@@ -141,7 +144,7 @@ fn run<B: Home, const N: usize, P: Part<N>>(
 struct Again<B, P>(PhantomData<(B, P)>);
 
 impl<B: Home, const N: usize, P: Part<N>> Backward<B, N> for Again<B, P> {
-    type State = (P, [Plain<B>; N]);
+    type State = (P, [Plain<B>; N], DispatchAutodiffContext);
 
     fn backward(
         self,
@@ -151,7 +154,7 @@ impl<B: Home, const N: usize, P: Part<N>> Backward<B, N> for Again<B, P> {
     ) {
         let gradient = gradients.consume::<B>(&ops.node);
         let parents: [Option<NodeId>; N] = ops.parents.map(|parent| parent.map(|parent| parent.id));
-        let (part, kept) = ops.state;
+        let (part, kept, context) = ops.state;
         let mut wanted = parents.iter().map(Option::is_some);
         let leaves: [Followed<B>; N] = kept.map(|input| {
             let leaf = Followed::<B>::new(input);
@@ -161,7 +164,7 @@ impl<B: Home, const N: usize, P: Part<N>> Backward<B, N> for Again<B, P> {
                 leaf
             }
         });
-        let Some(result) = run::<B, N, P>(&part, leaves.clone()) else {
+        let Some(result) = run::<B, N, P>(&part, leaves.clone(), context) else {
             unreachable!("a part that gave a result gives it again")
         };
         // The gradient of sum(result * gradient) by the result is `gradient`, exactly.

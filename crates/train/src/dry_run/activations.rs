@@ -12,15 +12,19 @@ const BYTES: u64 = size_of::<f32>() as u64;
 pub struct Activations {
     /// All trunk blocks.
     pub trunk: u64,
-    /// The inputs of all trunk blocks and everything of one: what is left where blocks are computed again.
+    /// Their inputs and everything of one: what is left where blocks are computed again.
     pub trunk_recomputed: u64,
+    /// All layers of the fusion encoder.
+    pub fusion: u64,
+    /// Their inputs and everything of one.
+    pub fusion_recomputed: u64,
     /// The neck.
     pub neck: u64,
-    /// Text encoder, fusion encoder, decoder and mask head.
+    /// Text encoder, decoder and mask head.
     pub prompt: u64,
     /// Weights of attention, of trunk and fusion encoder, which a GPU keeps besides: once, at least.
     pub attention_weights: u64,
-    /// The same where trunk blocks are computed again: of the trunk's those of the largest block.
+    /// The same where both are computed again: those of the largest block or layer.
     pub attention_weights_recomputed: u64,
 }
 
@@ -44,10 +48,9 @@ impl Activations {
 
         let words = text.context;
         let language = words * text.depth * (8 * text.width + 2 * text.mlp_hidden);
-        let fusion = t.encoder_layers * tokens * (13 * d + t.feed_forward);
         // Dropout keeps its masks, and what is left of the hidden values beside the values.
-        let masks_drawn = usize::from(dropout) * tokens * (3 * d + 2 * t.feed_forward);
-        let fusion = fusion + t.encoder_layers * masks_drawn;
+        let dropped = usize::from(dropout) * (3 * d + 2 * t.feed_forward);
+        let layer = tokens * (13 * d + t.feed_forward + dropped);
         let looks = d * 2 + t.heads * (t.queries + 1);
         let decoder = copies * t.decoder_layers * tokens * looks;
         let queries =
@@ -65,26 +68,30 @@ impl Activations {
             vit.heads * keys
         });
         let blocks: Vec<usize> = blocks.collect();
-        let largest = blocks.iter().copied().max().unwrap_or(0);
-        let fused = t.encoder_layers * t.heads * tokens * tokens;
+        let fused = rows * t.heads * tokens * tokens;
+        let largest = images * blocks.iter().copied().max().unwrap_or(0);
         let bytes = |values: usize| values as u64 * BYTES;
         Self {
             trunk: bytes(images * vit.depth * block),
             trunk_recomputed: bytes(images * (vit.depth * input + block)),
+            fusion: bytes(rows * t.encoder_layers * layer),
+            fusion_recomputed: bytes(rows * (t.encoder_layers * tokens * d + layer)),
             neck: bytes(images * neck),
-            prompt: bytes(rows * (language + fusion + decoder + queries + masks)),
-            attention_weights: bytes(images * blocks.iter().sum::<usize>() + rows * fused),
-            attention_weights_recomputed: bytes(images * largest + rows * fused),
+            prompt: bytes(rows * (language + decoder + queries + masks)),
+            attention_weights: bytes(
+                images * blocks.iter().sum::<usize>() + t.encoder_layers * fused,
+            ),
+            attention_weights_recomputed: bytes(largest.max(fused)),
         }
     }
 
-    /// Everything as the CPU keeps it; with or without recomputation of trunk blocks.
+    /// Everything as the CPU keeps it; with or without recomputation of blocks and layers.
     pub fn total(&self, recomputed: bool) -> u64 {
-        let trunk = if recomputed {
-            self.trunk_recomputed
+        let stacks = if recomputed {
+            self.trunk_recomputed + self.fusion_recomputed
         } else {
-            self.trunk
+            self.trunk + self.fusion
         };
-        trunk + self.neck + self.prompt
+        stacks + self.neck + self.prompt
     }
 }

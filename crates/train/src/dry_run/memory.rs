@@ -30,7 +30,7 @@ pub struct Memory {
     pub host: u64,
     /// Weights, gradients and activations of one worker without recomputation, attention's weights as well: on every GPU.
     pub device: u64,
-    /// The same where trunk blocks are computed again.
+    /// The same where trunk blocks and layers of the fusion encoder are computed again.
     pub device_recomputed: u64,
 }
 

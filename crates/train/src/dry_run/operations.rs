@@ -20,7 +20,7 @@ pub struct Operations {
     /// Of inputs and of weights as much as forward each; of a frozen part the inputs alone, and those only where something
     /// before it is trained.
     pub backward: u64,
-    /// Trunk blocks that are computed once more in the backward pass.
+    /// Trunk blocks and layers of the fusion encoder that are computed once more in the backward pass.
     pub again: u64,
     /// All of it.
     pub step: u64,
@@ -79,13 +79,13 @@ impl Operations {
         let forward_image = trunk_work + neck_work;
         let forward_prompt = text_work + prompt_work;
         let forward = forward_image + forward_prompt;
-        // All but the patch embedding.
-        let embedding = flops::patch_embedding(&config.model);
-        let again = if config.run.recompute_blocks && trunk {
-            images * (needed.trunk - embedding)
-        } else {
-            0
-        };
+        // What the record does not follow is not computed again: a frozen trunk, and a prompt stage with nothing to train.
+        let blocks = needed.trunk - flops::patch_embedding(&config.model);
+        let layers = flops::fusion_encoder(&config.model);
+        let followed =
+            |follows: bool, work| u64::from(config.run.recompute_blocks && follows) * work;
+        let again =
+            followed(trunk, images * blocks) + followed(prompt || before[3], prompts * layers);
         Self {
             forward_image,
             forward_prompt,

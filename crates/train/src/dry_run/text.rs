@@ -163,16 +163,17 @@ impl Report {
         )?;
         writeln!(
             f,
-            "  a worker keeps about {} from the forward pass (trunk {}, neck {}, prompts {}), {} if trunk blocks are computed again",
+            "  a worker keeps about {} from the forward pass (trunk {}, fusion encoder {}, neck {}, other {}), {} if blocks are computed again",
             gb(kept.total(false)),
             gb(kept.trunk),
+            gb(kept.fusion),
             gb(kept.neck),
             gb(kept.prompt),
             gb(kept.total(true))
         )?;
         writeln!(
             f,
-            "  a GPU keeps attention's weights besides, at least {}: in all {}, {} if trunk blocks are computed again",
+            "  a GPU keeps attention's weights besides, at least {}: in all {}, {} if blocks are computed again",
             gb(kept.attention_weights),
             gb(memory.device),
             gb(memory.device_recomputed)
