@@ -57,6 +57,10 @@ pub struct Report {
     pub memory: Memory,
     /// What a step computes.
     pub operations: Operations,
+    /// The corpus folder.
+    pub corpus: PathBuf,
+    /// Whether it has an `index.json`; without one nothing of it is seen.
+    pub corpus_found: bool,
     /// What there is to train on.
     pub datasets: Vec<DatasetReport>,
     /// Datasets of the configuration that have no folder in the corpus.
@@ -184,6 +188,8 @@ pub fn dry_run(config: &TrainConfig, step: bool) -> Result<Report, TrainError> {
         memory: Memory::new(&config, &outlined, images),
         operations: Operations::new(&config, &outlined.slots),
         batch,
+        corpus: config.data.root.clone(),
+        corpus_found: config.data.root.join("index.json").is_file(),
         datasets: datasets.collect(),
         missing: found.missing,
         start,

@@ -197,6 +197,13 @@ impl Report {
 
     fn data(&self, f: &mut Formatter<'_>) -> Result {
         writeln!(f)?;
+        if !self.corpus_found {
+            writeln!(
+                f,
+                "no corpus at {}: it has no index.json",
+                self.corpus.display()
+            )?;
+        }
         for set in &self.datasets {
             writeln!(
                 f,
