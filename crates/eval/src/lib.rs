@@ -35,5 +35,5 @@ pub use paper::{Published, published};
 pub use report::{About, DatasetFacts, write_report};
 pub use runs::Runs;
 pub use table::{Report, Row};
-pub use threshold::{Thresholds, choose};
+pub use threshold::{Thresholds, choose_mask, choose_presence};
 pub use wording::{Comparison, compare};

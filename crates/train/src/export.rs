@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use burn::tensor::Device;
-use medsam3_eval::{MASK_THRESHOLDS, Report, Thresholds, choose};
+use medsam3_eval::{Answer, MASK_THRESHOLDS, Report, Thresholds, choose_mask, choose_presence};
 use medsam3_model::parameters as canonical;
 use medsam3_weights::{
     MODEL_CARD_FILE, MaskRule, ModelDescription, Precision, PromptEntry, Provenance,
@@ -79,18 +79,18 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
         .flat_map(|set| &set.prompts)
         .map(|p| &p.canonical)
         .collect();
+    let own = |answer: &&Answer| !is_foreign(&answer.key.dataset);
+    let presence = choose_presence(validation.iter().filter(own));
+    let of = |name: &String| {
+        let answers = validation
+            .iter()
+            .filter(|answer| &answer.key.prompt == name);
+        let mask = choose_mask(answers);
+        Thresholds { presence, mask }
+    };
     let thresholds: BTreeMap<String, Thresholds> = names
         .into_iter()
-        .map(|name| {
-            (
-                name.clone(),
-                choose(
-                    validation
-                        .iter()
-                        .filter(|answer| &answer.key.prompt == name),
-                ),
-            )
-        })
+        .map(|name| (name.clone(), of(name)))
         .collect();
     let test = if table {
         judge.answers(&datasets, &foreign, Split::Test)?

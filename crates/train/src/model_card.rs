@@ -108,7 +108,7 @@ pub fn write(facts: &Facts) -> String {
     );
     card.push_str(
         "## Results on the test splits\n\n\
-         Mean over images at their own size, by the mask that the page shows, presence and mask thresholds chosen per prompt on the validation\n\
+         Mean over images at their own size, by the mask that the page shows; one presence threshold and a mask threshold per prompt, chosen on the validation\n\
          splits. An image in which the prompt was not found counts 0. Some splits\n\
          are weak: a single volume or template, or under ten images.\n\n",
     );
