@@ -282,9 +282,10 @@ fn other_words_are_compared_with_the_prompts_that_they_stand_for() {
     let [row] = of("wording")[..] else {
         panic!("one wording: {lines:?}");
     };
+    assert_eq!(row["beside"], json!(["square", "bar"]));
     assert_eq!(row["images"], 2, "in the last image the bar was not drawn");
     let value = |name: &str| row[name]["value"].as_f64().unwrap();
-    assert!((value("dice") - value("beside") - value("difference")).abs() < 1e-12);
+    assert!((value("dice") - value("dice_beside") - value("difference")).abs() < 1e-12);
     for (label, beside, named) in [(2, "disc", "disc"), (9, "bar", "label 9")] {
         write(label, beside);
         let output = fixture.evaluate(&["--wordings", "wordings.toml"]);

@@ -19,7 +19,7 @@ pub struct Comparison {
     /// Mean Dice of the wording.
     pub dice: Estimate,
     /// Mean Dice, against the same truth, of the masks of the other prompts, united.
-    pub beside: Estimate,
+    pub dice_beside: Estimate,
     /// Mean of the difference within an image, the wording's less the others'.
     pub difference: Estimate,
 }
@@ -73,7 +73,7 @@ pub fn compare(
         images: pairs.len(),
         subjects,
         dice: mean(|[own, _]| *own)?,
-        beside: mean(|[_, others]| *others)?,
+        dice_beside: mean(|[_, others]| *others)?,
         difference: mean(|[own, others]| own - others)?,
     })
 }
@@ -121,7 +121,7 @@ mod tests {
         assert_eq!((found.images, found.subjects), (2, 2));
         // 0.8 and 1 for the words, 1 and 0 for the parts.
         assert!((found.dice.value - 0.9).abs() < 1e-12);
-        assert!((found.beside.value - 0.5).abs() < 1e-12);
+        assert!((found.dice_beside.value - 0.5).abs() < 1e-12);
         assert!((found.difference.value - 0.4).abs() < 1e-12);
         let ends = found.difference.interval.expect("two subjects");
         assert!(

@@ -78,7 +78,7 @@ pub fn print_wordings(json: bool, rows: &[WordingRow]) -> Result<()> {
             comparison.images,
             number(Some(comparison.dice), 3),
             wording.beside.join("\", \""),
-            number(Some(comparison.beside), 3),
+            number(Some(comparison.dice_beside), 3),
             number(Some(comparison.difference), 3),
         );
     }
