@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { ROOT, alertCode, copyOfDist, engineWorker, fixture, launch, openFile, openPage, segment, waitForShownFrame, waitForStage } from './support.mjs';
+import { ROOT, alertCode, copyOfDist, engineWorker, fixture, launch, openFile, openPage, sample, segment, waitForShownFrame, waitForStage } from './support.mjs';
 
 let browser;
 before(async () => void (browser = await launch()));
@@ -65,6 +65,18 @@ test('an empty prompt is refused, a long one is cut and said to be', async (t) =
   assert.equal(answer.cut.code, 'PROMPT-CUT');
   await page.getByRole('alert').locator('[data-code="PROMPT-CUT"]').waitFor();
   assert.equal(await page.getByRole('alert').locator('[data-code="PROMPT-EMPTY"]').count(), 0);
+});
+
+test('a mask for words that the model was not trained on says so', async (t) => {
+  const { page } = await openPage(t, browser);
+  await openFile(page, sample('chest-xray.jpg'));
+  const [strange, synonym] = await segment(page, 'pulmonary parenchyma, lung fields');
+  assert.ok(strange.areaPx > 0 && synonym.areaPx > 0, 'both are shown a mask');
+  assert.equal(strange.unknown.code, 'PROMPT-UNKNOWN');
+  assert.equal(synonym.unknown, null, 'a synonym was trained on');
+  const result = (prompt) => page.locator(`#results li[data-prompt="${prompt}"]`);
+  assert.match(await result('pulmonary parenchyma').textContent(), /not trained on these words.+suggested prompts/);
+  assert.doesNotMatch(await result('lung fields').textContent(), /not trained/);
 });
 
 test('nothing found is a result that shows the best score', async (t) => {

@@ -161,6 +161,10 @@ index: number, prompt: string,
  */
 cut: Failure | null, 
 /**
+ * Set when a mask is shown for words that the model was not trained on, as far as it says.
+ */
+unknown: Failure | null, 
+/**
  * Probability in 0..1 that the concept is in the picture.
  */
 presence: number, 

@@ -176,6 +176,17 @@ impl Segmenter {
         self.vocabulary.prompts()
     }
 
+    /// Whether the model knows a prompt's words: it was trained on them by its manifest, they are in its vocabulary pack, or the
+    /// manifest says nothing of what it was trained on.
+    pub fn knows(&self, prompt: &str) -> bool {
+        let manifest = self.manifest();
+        let wanted = prompt.trim().to_lowercase();
+        let in_pack = |known: &String| known.to_lowercase() == wanted;
+        manifest.prompts.is_empty()
+            || manifest.prompt(prompt).is_some()
+            || self.vocabulary().iter().any(in_pack)
+    }
+
     /// The model's configuration, with the image side in use.
     pub fn config(&self) -> &Sam3Config {
         &self.config

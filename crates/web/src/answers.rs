@@ -6,7 +6,7 @@ use medsam3_engine::{
 };
 use medsam3_imaging::{ImagingError, Picture, PictureKind};
 
-use crate::failure::prompt_cut;
+use crate::failure::{prompt_cut, prompt_unknown};
 use crate::protocol::{
     CacheInfo, Failure, InstanceAnswer, MaskRule, ModelInfo, PictureInfo, PixelKind, PromptAnswer,
     Stage, WindowLevel,
@@ -130,8 +130,9 @@ pub fn prompt_answer(
     index: usize,
     result: &PromptResult,
     spacing_mm: Option<[f64; 2]>,
-    context: usize,
+    segmenter: &Segmenter,
 ) -> PromptAnswer {
+    let shown = result.mask.area_px() > 0;
     let instances = result.instances.iter().map(|instance| InstanceAnswer {
         score: instance.score,
         box_px: instance.box_px,
@@ -142,7 +143,8 @@ pub fn prompt_answer(
         prompt: result.prompt.clone(),
         cut: result
             .truncated
-            .then(|| prompt_cut(&result.prompt, context)),
+            .then(|| prompt_cut(&result.prompt, segmenter.config().text.context)),
+        unknown: (shown && !segmenter.knows(&result.prompt)).then(prompt_unknown),
         presence: result.presence,
         instances: instances.collect(),
         best_score: result.best_score,

@@ -23,6 +23,15 @@ pub fn prompt_cut(prompt: &str, tokens: usize) -> Failure {
     )
 }
 
+/// A mask was shown for words that the model was not trained on; a warning beside a result.
+pub fn prompt_unknown() -> Failure {
+    failure(
+        "PROMPT-UNKNOWN",
+        "This model was not trained on these words: the mask may show something else, whatever its score.".to_owned(),
+        "Choose one of the suggested prompts, or use a larger model.",
+    )
+}
+
 /// A request that needs a picture came before one was opened.
 pub fn no_picture() -> Failure {
     failure(

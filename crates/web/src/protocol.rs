@@ -259,6 +259,8 @@ pub struct PromptAnswer {
     pub prompt: String,
     /// Set when the prompt was longer than the model reads and was cut.
     pub cut: Option<Failure>,
+    /// Set when a mask is shown for words that the model was not trained on, as far as it says.
+    pub unknown: Option<Failure>,
     /// Probability in 0..1 that the concept is in the picture.
     pub presence: f32,
     /// Kept instances, best first.

@@ -37,7 +37,9 @@ function item(picture: PictureInfo | undefined, shown: Shown, onVisibility: () =
     headline(answer, found),
     element('p', { className: 'detail' }, found ? areas(picture, answer) : missing(answer)),
   );
-  if (answer.cut) made.append(element('p', { className: 'detail warn' }, answer.cut.message));
+  for (const warning of [answer.cut, answer.unknown]) {
+    if (warning) made.append(element('p', { className: 'detail warn' }, `${warning.message} ${warning.nextStep}`));
+  }
   Object.assign(made.dataset, {
     prompt: answer.prompt,
     presence: String(answer.presence),
