@@ -1,21 +1,6 @@
 //! What the process holds in memory and has had of the processor, as Linux tells it.
 
-/// The high-water mark of resident memory in bytes.
-pub fn peak_bytes() -> Option<u64> {
-    status("VmHWM:")
-}
-
-/// Resident memory now, in bytes.
-pub fn resident_bytes() -> Option<u64> {
-    status("VmRSS:")
-}
-
-fn status(field: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
+pub use medsam3_train::resident::{peak_bytes, resident_bytes};
 
 /// Seconds that all threads of the process have had a processor, in steps of 1/100 s.
 pub fn processor_seconds() -> Option<f64> {

@@ -12,6 +12,7 @@ use medsam3_weights::{Manifest, MaskRule, Precision, Source};
 use serde::Serialize;
 use web_time::Instant;
 
+use crate::clean::clean;
 use crate::embeddings::{Embeddings, View};
 use crate::load::{Folder, Hold, LoadOptions, Loaded};
 use crate::readback::values;
@@ -180,11 +181,9 @@ impl Segmenter {
     /// manifest says nothing of what it was trained on.
     pub fn knows(&self, prompt: &str) -> bool {
         let manifest = self.manifest();
-        let wanted = prompt.trim().to_lowercase();
-        let in_pack = |known: &String| known.to_lowercase() == wanted;
         manifest.prompts.is_empty()
             || manifest.prompt(prompt).is_some()
-            || self.vocabulary().iter().any(in_pack)
+            || self.vocabulary.rows(&clean(prompt)).is_some()
     }
 
     /// The model's configuration, with the image side in use.

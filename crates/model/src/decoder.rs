@@ -55,7 +55,7 @@ pub struct TransformerDecoderLayer {
 
 /// How the queries of a pass stand to each other (reference 1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Queries {
+pub enum Queries {
     /// They attend to each other, so that one object is found once.
     Competing,
     /// Training's second copy, matched one to many: each on its own.
@@ -194,52 +194,9 @@ impl TransformerDecoder {
         }
     }
 
-    /// Runs all layers over a map of `grid` times `grid` tokens; one output per layer, last one last.
-    pub fn forward(
-        &self,
-        memory: &Tensor<3>,
-        memory_pos: &Tensor<3>,
-        grid: usize,
-        prompt: &Tensor<3>,
-        prompt_masked: &Tensor<4, Bool>,
-        dropout: &Dropout,
-    ) -> Vec<DecoderOutput> {
-        let queries = Queries::Competing;
-        self.run(
-            memory,
-            memory_pos,
-            grid,
-            prompt,
-            prompt_masked,
-            dropout,
-            queries,
-        )
-    }
-
-    /// The same for the second copy of the queries that training matches one to many: they do not attend to each other. Their
+    /// Runs all layers over a map of `grid` times `grid` tokens; one output per layer, last one last. Of duplicated queries the
     /// presence says nothing.
-    pub fn forward_duplicated(
-        &self,
-        memory: &Tensor<3>,
-        memory_pos: &Tensor<3>,
-        grid: usize,
-        prompt: &Tensor<3>,
-        prompt_masked: &Tensor<4, Bool>,
-        dropout: &Dropout,
-    ) -> Vec<DecoderOutput> {
-        let queries = Queries::Duplicated;
-        self.run(
-            memory,
-            memory_pos,
-            grid,
-            prompt,
-            prompt_masked,
-            dropout,
-            queries,
-        )
-    }
-
-    fn run(
+    pub fn forward(
         &self,
         memory: &Tensor<3>,
         memory_pos: &Tensor<3>,

@@ -2,7 +2,7 @@
 //! `sam3_image.py`). The work per image and the work per prompt are separate calls: a further prompt costs 7 %.
 
 use crate::config::Sam3Config;
-use crate::decoder::{DecoderOutput, TransformerDecoder};
+use crate::decoder::{DecoderOutput, Queries, TransformerDecoder};
 use crate::dropout::PromptTraining;
 use crate::encoder::TransformerEncoderFusion;
 use crate::geometry_encoders::SequenceGeometryEncoder;
@@ -229,20 +229,21 @@ impl Sam3 {
         let valid = Tensor::cat(vec![text.valid.clone(), always], 1);
         let masked = valid.clone().bool_not().unsqueeze_dims::<4>(&[1, 1]);
 
-        let decoder = &self.transformer.decoder;
+        let decode = |memory: &Tensor<3>, queries| {
+            let decoder = &self.transformer.decoder;
+            decoder.forward(memory, position, grid, &prompt, &masked, dropout, queries)
+        };
         let (memory, decoded) = scope("transformer", || {
             let memory = scope("encoder", || {
                 self.transformer
                     .encoder
                     .forward(tokens, position, &prompt, &masked, training)
             });
-            let decoded = scope("decoder", || {
-                decoder.forward(&memory, position, grid, &prompt, &masked, dropout)
-            });
+            let decoded = scope("decoder", || decode(&memory, Queries::Competing));
             (memory, decoded)
         });
         let copies = if training.duplicate {
-            decoder.forward_duplicated(&memory, position, grid, &prompt, &masked, dropout)
+            decode(&memory, Queries::Duplicated)
         } else {
             Vec::new()
         };

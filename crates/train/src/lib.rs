@@ -33,6 +33,7 @@ pub mod one_to_many;
 pub mod parameters;
 mod prepare;
 pub mod record;
+pub mod resident;
 mod run;
 pub mod sample;
 pub mod schedule;

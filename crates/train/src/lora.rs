@@ -15,6 +15,15 @@ use crate::config::{LoraConfig, ScheduleConfig};
 use crate::error::TrainError;
 use crate::parameters::Slot;
 
+/// Endings of the names of `A` and `B`, behind that of the weight.
+const PARTS: [&str; 2] = ["lora_A", "lora_B"];
+
+/// Whether a slot belongs to an adapter.
+pub fn is_adapter(slot: &Slot) -> bool {
+    let part = slot.name.rsplit_once('.').map(|(_, part)| part);
+    part.is_some_and(|part| PARTS.contains(&part))
+}
+
 /// Where one adapter and the weight that it is for lie among the slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Adapter {
@@ -82,8 +91,8 @@ impl Adapters {
             };
             let bound = 1.0 / (inputs as f32).sqrt();
             let values = (0..rank * inputs).map(|_| random.random_range(-bound..=bound));
-            let a = add("lora_A", [rank, inputs], values.collect());
-            let b = add("lora_B", [outputs, rank], vec![0.0; outputs * rank]);
+            let a = add(PARTS[0], [rank, inputs], values.collect());
+            let b = add(PARTS[1], [outputs, rank], vec![0.0; outputs * rank]);
             all.push(Adapter {
                 base,
                 a,

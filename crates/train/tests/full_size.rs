@@ -10,7 +10,7 @@ use medsam3_model::Sam3Config;
 use medsam3_train::learner::Learner;
 use medsam3_train::sample::{Batch, Row};
 use medsam3_train::target::{Objects, SUBCELLS, Target};
-use medsam3_train::{TrainConfig, prepare};
+use medsam3_train::{TrainConfig, prepare, resident};
 
 const SIDE: usize = 168;
 
@@ -35,12 +35,7 @@ fn batch(config: &TrainConfig) -> Batch {
 }
 
 fn peak_gigabytes() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kibibytes * 1024.0 / 1e9)
+    resident::peak_bytes().map(|bytes| bytes as f64 / 1e9)
 }
 
 #[test]

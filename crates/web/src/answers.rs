@@ -132,7 +132,7 @@ pub fn prompt_answer(
     spacing_mm: Option<[f64; 2]>,
     segmenter: &Segmenter,
 ) -> PromptAnswer {
-    let shown = result.mask.area_px() > 0;
+    let area_px = result.mask.area_px();
     let instances = result.instances.iter().map(|instance| InstanceAnswer {
         score: instance.score,
         box_px: instance.box_px,
@@ -144,11 +144,11 @@ pub fn prompt_answer(
         cut: result
             .truncated
             .then(|| prompt_cut(&result.prompt, segmenter.config().text.context)),
-        unknown: (shown && !segmenter.knows(&result.prompt)).then(prompt_unknown),
+        unknown: (area_px > 0 && !segmenter.knows(&result.prompt)).then(prompt_unknown),
         presence: result.presence,
         instances: instances.collect(),
         best_score: result.best_score,
-        area_px: result.mask.area_px() as u32,
+        area_px: area_px as u32,
         area_mm2: spacing_mm.map(|spacing| result.mask.area_mm2(spacing)),
         regions: result.mask.regions() as u32,
     }

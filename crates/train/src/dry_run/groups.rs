@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::config::ScheduleConfig;
 use crate::groups::owner;
+use crate::lora::is_adapter;
 use crate::parameters::Slot;
 
 /// Parts of the model by the beginnings of their names, the first that fits.
@@ -88,9 +89,8 @@ pub(super) fn modules(slots: &[Slot]) -> Vec<ModuleRow> {
 /// Which row a slot counts in: a group, the adapters, or what is left.
 fn place(slot: &Slot, schedule: &ScheduleConfig) -> usize {
     let groups = schedule.groups.len();
-    let adapter = slot.name.ends_with(".lora_A") || slot.name.ends_with(".lora_B");
     match owner(&slot.name, schedule) {
-        _ if adapter => groups,
+        _ if is_adapter(slot) => groups,
         Some((at, _)) => at,
         None => groups + 1,
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::activations::Activations;
 use crate::config::TrainConfig;
+use crate::lora::is_adapter;
 use crate::prepare::Prepared;
 
 const BYTES: u64 = size_of::<f32>() as u64;
@@ -38,7 +39,7 @@ impl Memory {
     pub(super) fn new(config: &TrainConfig, outlined: &Prepared, images: usize) -> Self {
         let of = |values: usize| values as u64 * BYTES;
         let slots = &outlined.slots;
-        let own = slots.iter().filter(|slot| !is_adapter(&slot.name));
+        let own = slots.iter().filter(|slot| !is_adapter(slot));
         let sought = own.clone().filter(|slot| slot.needs_gradient());
         let trained: usize = slots.iter().map(|slot| slot.state_len(slot.len())).sum();
         let accumulated = usize::from(config.data.accumulate > 1);
@@ -78,18 +79,4 @@ impl Memory {
                 + activations.attention_weights_recomputed,
         }
     }
-}
-
-fn is_adapter(name: &str) -> bool {
-    name.ends_with(".lora_A") || name.ends_with(".lora_B")
-}
-
-/// The high-water mark of the process' resident memory, as Linux tells it.
-pub(super) fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }

@@ -27,6 +27,7 @@ use crate::error::TrainError;
 use crate::learner::Learner;
 use crate::objective::Terms;
 use crate::prepare::{outline, prepare};
+use crate::resident::peak_bytes;
 use crate::sample::Batch;
 use crate::schedule::learning_rate;
 use crate::start;
@@ -241,7 +242,7 @@ fn one_step(config: &TrainConfig, batches: &[Batch]) -> Result<StepReport, Train
     let stepped = learner.step(&|stream, _| batches[stream % batches.len()].clone())?;
     Ok(StepReport {
         seconds: started.elapsed().as_secs_f64(),
-        peak_memory_bytes: memory::peak_bytes(),
+        peak_memory_bytes: peak_bytes(),
         gradient_norm: stepped.gradient_norm,
         loss: stepped.terms,
     })
