@@ -1,15 +1,21 @@
 //! `medsam3`: find structures in medical images by their names. Exit code 0 for success, 1 for a failure with its
-//! cause, 2 for bad usage.
+//! cause, 2 for bad usage, 130 and 143 where a signal ended it.
+
+// They end the program where the output is closed or full; see `terminal`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod terminal;
 
 mod commands;
 mod device;
 mod failure;
-mod interrupt;
 mod kernels;
 mod memory;
 mod model_folder;
 mod parity;
 mod progress;
+mod signals;
 
 use std::process::ExitCode;
 

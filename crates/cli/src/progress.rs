@@ -1,21 +1,91 @@
 //! Progress on a terminal; silence where standard error is a file or a pipe.
 
+use std::cell::Cell;
 use std::io::IsTerminal as _;
+use std::rc::Rc;
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use medsam3_engine::{CancelToken, Control, Progress, Stage};
 
-/// A control that draws one line of progress and is cancelled by `cancel`.
-pub fn control(cancel: CancelToken) -> Control {
-    let control = Control::new().with_cancel(cancel);
-    if !std::io::stderr().is_terminal() {
-        return control;
+/// One line: which image of how many, what is being done with it, and how long the rest will take.
+#[derive(Clone)]
+pub struct Batch {
+    bar: Option<ProgressBar>,
+    images: Rc<Images>,
+}
+
+struct Images {
+    total: usize,
+    done: Cell<usize>,
+    begun: Cell<Option<Instant>>,
+}
+
+impl Batch {
+    /// Progress over `total` images.
+    pub fn new(total: usize) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(1);
+            if let Ok(style) =
+                ProgressStyle::with_template("{prefix}{msg:20} {bar:30} {percent:>3}%")
+            {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let images = Images {
+            total,
+            done: Cell::new(0),
+            begun: Cell::new(None),
+        };
+        Self {
+            bar,
+            images: Rc::new(images),
+        }
     }
-    let bar = ProgressBar::new(1);
-    if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:30} {percent:>3}%") {
-        bar.set_style(style);
+
+    /// A control that draws here and is cancelled by `cancel`.
+    pub fn control(&self, cancel: CancelToken) -> Control {
+        let control = Control::new().with_cancel(cancel);
+        let Some(bar) = self.bar.clone() else {
+            return control;
+        };
+        let images = Rc::clone(&self.images);
+        control.on_progress(move |progress| {
+            bar.set_prefix(images.prefix());
+            draw(&bar, &progress);
+        })
     }
-    control.on_progress(move |progress| draw(&bar, &progress))
+
+    /// The next image begins.
+    pub fn begin(&self) {
+        if self.images.begun.get().is_none() {
+            self.images.begun.set(Some(Instant::now()));
+        }
+    }
+
+    /// An image is done.
+    pub fn finish(&self) {
+        self.images.done.set(self.images.done.get() + 1);
+    }
+}
+
+impl Images {
+    /// `image 7 of 20, 3 minutes left: `, and nothing for one image.
+    fn prefix(&self) -> String {
+        let (Some(begun), true) = (self.begun.get(), self.total > 1) else {
+            return String::new();
+        };
+        let (done, total) = (self.done.get(), self.total);
+        let left = match u32::try_from(done) {
+            Ok(some @ 1..) => {
+                let rest = u32::try_from(total - done.min(total)).unwrap_or(u32::MAX);
+                format!(", {} left", HumanDuration(begun.elapsed() / some * rest))
+            }
+            _ => String::new(),
+        };
+        format!("image {} of {total}{left}: ", (done + 1).min(total))
+    }
 }
 
 fn draw(bar: &ProgressBar, progress: &Progress) {
@@ -25,9 +95,9 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
     bar.set_message(match stage {
         Stage::VerifyingWeights => "checking the model",
         Stage::ReadingWeights => "loading the model",
-        Stage::EncodingImage => "reading the image",
-        Stage::EncodingPrompt => "reading the prompt",
-        Stage::Grounding => "looking",
+        Stage::EncodingImage => "encoding the image",
+        Stage::EncodingPrompt => "encoding the prompt",
+        Stage::Grounding => "finding",
         Stage::Masks => "drawing masks",
     });
     bar.set_length(total.max(1));
@@ -36,5 +106,27 @@ fn draw(bar: &ProgressBar, progress: &Progress) {
     if stage == Stage::Masks && done == total {
         bar.finish_and_clear();
         bar.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_says_which_image_and_one_image_does_not() {
+        let batch = Batch::new(20);
+        assert_eq!(batch.images.prefix(), "", "while the model is loaded");
+        batch.begin();
+        assert_eq!(batch.images.prefix(), "image 1 of 20: ");
+        (0..6).for_each(|_| batch.finish());
+        let prefix = batch.images.prefix();
+        assert!(
+            prefix.starts_with("image 7 of 20, ") && prefix.ends_with(" left: "),
+            "{prefix}"
+        );
+        let one = Batch::new(1);
+        one.begin();
+        assert_eq!(one.images.prefix(), "");
     }
 }

@@ -25,6 +25,12 @@ pub fn clean(text: &str) -> String {
     words.join(" ").to_lowercase()
 }
 
+/// Whether there is nothing to look for in a text: no letter and no digit, as in ",,," or a zero-width space.
+#[must_use]
+pub fn is_empty_prompt(text: &str) -> bool {
+    !clean(text).chars().any(char::is_alphanumeric)
+}
+
 fn fix(text: &str) -> String {
     // ftfy takes a "<" for a sign that the text is meant to be HTML.
     let text = if text.contains('<') {

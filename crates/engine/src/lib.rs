@@ -29,8 +29,9 @@ mod segmenter;
 mod selection;
 mod tokenizer;
 mod vocabulary;
+mod warning;
 
-pub use clean::clean;
+pub use clean::{clean, is_empty_prompt};
 pub use control::{CancelToken, Control, Progress, Stage};
 pub use embeddings::{EmbeddingUse, View};
 pub use error::EngineError;
@@ -45,3 +46,4 @@ pub use prompts::split_prompts;
 pub use segmenter::{Instance, PromptOptions, PromptResult, Seconds, Segmenter, Work};
 pub use selection::{DEFAULT_MASK_THRESHOLD, DEFAULT_THRESHOLD, Thresholds};
 pub use tokenizer::{Tokenizer, Tokens};
+pub use warning::Warning;

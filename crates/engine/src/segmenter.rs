@@ -70,6 +70,10 @@ pub struct PromptResult {
     pub prompt: String,
     /// A warning: the prompt was longer than the model's context and its end was not read.
     pub truncated: bool,
+    /// Tokens that the model reads of a prompt.
+    pub context_tokens: usize,
+    /// Whether the model knows the words, see [`Segmenter::knows`].
+    pub words_known: bool,
     /// Probability that the image shows the concept at all.
     pub presence: f32,
     /// The best score of any query, kept or not.
@@ -180,10 +184,10 @@ impl Segmenter {
     /// Whether the model knows a prompt's words: it was trained on them by its manifest, they are in its vocabulary pack, or the
     /// manifest says nothing of what it was trained on.
     pub fn knows(&self, prompt: &str) -> bool {
-        let manifest = self.manifest();
+        let (manifest, cleaned) = (self.manifest(), clean(prompt));
         manifest.prompts.is_empty()
-            || manifest.prompt(prompt).is_some()
-            || self.vocabulary.rows(&clean(prompt)).is_some()
+            || manifest.prompt(&cleaned).is_some()
+            || self.vocabulary.rows(&cleaned).is_some()
     }
 
     /// The model's configuration, with the image side in use.
@@ -236,7 +240,7 @@ impl Segmenter {
         let prompt_seconds = start.elapsed().as_secs_f64();
 
         let start = Instant::now();
-        let suggested = Thresholds::of(self.manifest(), text);
+        let suggested = Thresholds::of(self.manifest(), &clean(text));
         let thresholds = Thresholds {
             score: options.threshold.unwrap_or(suggested.score),
             mask: options.mask_threshold.unwrap_or(suggested.mask),
@@ -262,6 +266,8 @@ impl Segmenter {
         Ok(PromptResult {
             prompt: text.to_owned(),
             truncated,
+            context_tokens: self.config.text.context,
+            words_known: self.knows(text),
             presence: scores.presence,
             best_score: sigmoid(best_logit) * scores.presence,
             thresholds,

@@ -29,6 +29,26 @@ pub fn atomic_write(
     existing: Existing,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
+    fill_and_rename(path, existing, |file| write(file.as_file_mut()))
+}
+
+/// [`atomic_write`] for libraries that open the file themselves: `write` is given the temporary file's path.
+///
+/// # Errors
+/// What `write` returns, and what the file system says.
+pub fn atomic_write_at(
+    path: &Path,
+    existing: Existing,
+    write: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    fill_and_rename(path, existing, |file| write(file.path()))
+}
+
+fn fill_and_rename(
+    path: &Path,
+    existing: Existing,
+    fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
+) -> io::Result<()> {
     let path = follow_links(path)?;
     if existing == Existing::Keep && path.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
@@ -36,7 +56,7 @@ pub fn atomic_write(
     let mut file = temporary_file(&path)?;
     // Tells cleaners in other processes that somebody is at work. Some file systems have no locks.
     let _ = file.as_file().try_lock();
-    write(file.as_file_mut())?;
+    fill(&mut file)?;
     // Some disks say only now that they are full.
     file.as_file().sync_all()?;
     match existing {

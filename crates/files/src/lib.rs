@@ -14,7 +14,7 @@ mod lock;
 mod output_folder;
 mod scratch_folder;
 
-pub use atomic::{Existing, atomic_write, atomic_write_bytes, follow_links};
+pub use atomic::{Existing, atomic_write, atomic_write_at, atomic_write_bytes, follow_links};
 pub use leftovers::remove_leftovers;
 pub use lock::Lock;
 pub use output_folder::check_output_folder;

@@ -77,7 +77,7 @@ impl State {
     }
 
     /// Makes one update and returns the norm of the gradient before clipping. An empty gradient counts as zero; frozen slots
-    /// stay as they are and have no part in the norm.
+    /// stay as they are and have no part in the norm. A norm that is not finite is returned, and nothing changes.
     pub fn update(&mut self, slots: &[Slot], gradients: &[Vec<f32>], update: &Update) -> f32 {
         let norm = gradients
             .par_iter()
@@ -86,9 +86,12 @@ impl State {
             .map(|(g, _)| g.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>())
             .sum::<f64>()
             .sqrt();
+        let norm = norm as f32;
+        if !norm.is_finite() {
+            return norm;
+        }
         self.step += 1;
         let t = self.step as f32;
-        let norm = norm as f32;
         // The same small number as torch.nn.utils.clip_grad_norm_.
         let scale = (update.clip_norm / (norm + 1e-6)).min(1.0);
         let [beta1, beta2] = update.betas;

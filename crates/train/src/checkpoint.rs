@@ -1,4 +1,4 @@
-//! Checkpoints: weights, moments, average and step in one safetensors file, written aside and then renamed.
+//! Checkpoints: weights, moments, average and step in one safetensors file, which is whole or not there.
 //!
 //! Random numbers follow from seed and step, so that the step is all of their state.
 
@@ -8,11 +8,11 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use medsam3_files::{Existing, atomic_write_at};
 use safetensors::tensor::{Metadata, View};
 use safetensors::{Dtype, SafeTensorError, serialize_to_file};
 
 use crate::adamw::State;
-use crate::aside;
 use crate::error::TrainError;
 use crate::parameters::Slot;
 
@@ -45,13 +45,14 @@ pub fn save(
     ]);
 
     let path = folder.join(format!("checkpoint-{:07}.safetensors", state.step));
-    aside::replace(&path, |aside| {
-        let written = serialize_to_file(views, Some(metadata), aside);
+    atomic_write_at(&path, Existing::Replace, |unfinished| {
+        let written = serialize_to_file(views, Some(metadata), unfinished);
         written.map_err(|error| match error {
             SafeTensorError::IoError(source) => source,
             other => std::io::Error::other(other.to_string()),
         })
-    })?;
+    })
+    .map_err(|source| write(&path, source))?;
     let all = list(folder)?;
     for old in &all[..all.len().saturating_sub(KEPT)] {
         std::fs::remove_file(old).map_err(|source| write(old, source))?;

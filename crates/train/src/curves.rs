@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use medsam3_files::{Existing, atomic_write_bytes};
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::prelude::*;
 use serde_json::Value;
 
-use crate::aside;
 use crate::error::TrainError;
 use crate::metrics::METRICS_FILE;
 
@@ -83,7 +83,9 @@ pub fn draw(folder: &Path) -> Result<(), TrainError> {
         context: "drawing the curves",
         reason: error.to_string(),
     })?;
-    aside::replace(&folder.join(CURVES_FILE), |aside| fs::write(aside, drawn))
+    let path = folder.join(CURVES_FILE);
+    atomic_write_bytes(&path, Existing::Replace, drawn.as_bytes())
+        .map_err(|source| TrainError::Write { path, source })
 }
 
 /// A value of the steps, averaged over spans of equal length.

@@ -113,6 +113,12 @@ pub enum TrainError {
         /// Its newest checkpoint.
         path: PathBuf,
     },
+    /// Another process trains in the run folder.
+    #[error("another training is writing into {}", folder.display())]
+    RunBusy {
+        /// The run folder.
+        folder: PathBuf,
+    },
     /// The model folder to start from does not fit or is damaged.
     #[error("cannot start from {}: {reason}", folder.display())]
     Start {
@@ -121,8 +127,11 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The loss became infinite or undefined.
-    #[error("the loss is not finite at step {step}")]
+    /// Some answer of the model is infinite or undefined.
+    #[error("the model's answers are not finite")]
+    NotFinite,
+    /// The loss or its gradient became infinite or undefined.
+    #[error("the loss or its gradient is not finite at step {step}")]
     Diverged {
         /// Optimiser step.
         step: usize,
@@ -158,8 +167,9 @@ impl TrainError {
             Self::EmptyCorpus => "TRAIN-EMPTY-CORPUS",
             Self::Checkpoint { .. } => "TRAIN-CHECKPOINT",
             Self::RunExists { .. } => "TRAIN-RUN-EXISTS",
+            Self::RunBusy { .. } => "TRAIN-RUN-BUSY",
             Self::Start { .. } => "TRAIN-START",
-            Self::Diverged { .. } => "TRAIN-DIVERGED",
+            Self::NotFinite | Self::Diverged { .. } => "TRAIN-DIVERGED",
             Self::Import(error) => error.code(),
             Self::Other { .. } => "TRAIN-OTHER",
         }
@@ -169,7 +179,7 @@ impl TrainError {
     pub fn next_step(&self) -> &'static str {
         match self {
             Self::Read { .. } | Self::Json { .. } | Self::Decode { .. } | Self::MaskKind { .. } => {
-                "Check that `data.root` is the corpus folder and that the copy is complete."
+                "Check that the path is right and that the file is complete."
             }
             Self::MaskSize { .. } => {
                 "Write the mask on the pixels of its image; nothing is resized silently."
@@ -198,8 +208,9 @@ impl TrainError {
             Self::Start { .. } => {
                 "Name a model folder with the configuration of `[model]` in `run.start_from`, or leave it out."
             }
-            Self::Diverged { .. } => {
-                "Lower `schedule.learning_rate` and resume from the last checkpoint."
+            Self::RunBusy { .. } => "Wait until it ends, or name another `run.folder`.",
+            Self::NotFinite | Self::Diverged { .. } => {
+                "Lower `schedule.learning_rate`; with --resume the run goes on from its last checkpoint, if it has one."
             }
             Self::Import(error) => error.next_step(),
             Self::Other { .. } => "See the cause above.",

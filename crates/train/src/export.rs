@@ -10,7 +10,7 @@ use medsam3_eval::{Answer, MASK_THRESHOLDS, Report, Thresholds, choose_mask, cho
 use medsam3_model::parameters as canonical;
 use medsam3_weights::{
     MODEL_CARD_FILE, MaskRule, ModelDescription, Precision, PromptEntry, Provenance,
-    TOKENIZER_FILE, Writer, today,
+    TOKENIZER_FILE, Writer, check_model_target, today,
 };
 
 use crate::checkpoint;
@@ -31,6 +31,12 @@ use crate::tokens::PromptEncoder;
 /// # Errors
 /// See [`TrainError`]; `target` is then as it was.
 pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report, TrainError> {
+    let write = |error: medsam3_weights::WeightsError| TrainError::Other {
+        context: "writing the model",
+        reason: error.to_string(),
+    };
+    // Measuring takes minutes: whether the model can be written is known before.
+    check_model_target(target, 0).map_err(write)?;
     let data = &config.data;
     let mut datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
     keep_prompts(&mut datasets, data)?;
@@ -99,10 +105,6 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
     };
     let report = Report::new(&test, &thresholds);
 
-    let write = |error: medsam3_weights::WeightsError| TrainError::Other {
-        context: "writing the model",
-        reason: error.to_string(),
-    };
     let record = record::read(&config.run.folder)?;
     let origin = Origin::new(config, &datasets, record.as_ref());
     let description = ModelDescription {

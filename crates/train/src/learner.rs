@@ -107,7 +107,7 @@ impl Learner {
     /// Makes one optimiser step. `draw` gives the images of a stream (a worker's part of the step) and is told how many.
     ///
     /// # Errors
-    /// A loss that is not finite; the state is then as it was.
+    /// A loss or a gradient that is not finite; the state is then as it was.
     pub fn step(
         &mut self,
         draw: &(dyn Fn(usize, usize) -> Batch + Sync),
@@ -120,17 +120,21 @@ impl Learner {
         let lent = parameters::release(model);
         self.adapters.give_back(&mut self.state.weights, lent);
 
+        let diverged = TrainError::Diverged {
+            step: self.state.step,
+        };
         let (mut gradients, mut terms) = (Vec::new(), Vec::new());
         for result in results {
-            let (found, values) = result?;
+            let (found, values) = match result {
+                Err(TrainError::NotFinite) => return Err(diverged),
+                other => other?,
+            };
             workers::add(&mut gradients, found);
             terms.push(values);
         }
         let terms = Terms::mean(&terms);
         if !terms.total.is_finite() {
-            return Err(TrainError::Diverged {
-                step: self.state.step,
-            });
+            return Err(diverged);
         }
         workers::divide(&mut gradients, self.config.run.workers);
         let schedule = &self.config.schedule;
@@ -144,6 +148,9 @@ impl Learner {
         };
         let gradients = self.adapters.gradients(&self.state.weights, gradients);
         let gradient_norm = self.state.update(&self.slots, &gradients, &update);
+        if !gradient_norm.is_finite() {
+            return Err(diverged);
+        }
         Ok(Stepped {
             learning_rate: update.learning_rate,
             gradient_norm,

@@ -11,7 +11,7 @@ use crate::losses::{Match, iou, pair_giou};
 /// `logits` one per query; `predicted` and `objects` cxcywh in 0..1. Matches are ordered by query.
 ///
 /// # Errors
-/// Costs that are not finite, which means that the model has diverged.
+/// [`TrainError::NotFinite`] for costs that are not, which means that the model has diverged.
 pub fn match_row(
     row: usize,
     logits: &[f32],
@@ -26,6 +26,9 @@ pub fn match_row(
         .zip(predicted)
         .flat_map(|(&logit, &a)| objects.iter().map(move |&b| cost(logit, a, b)))
         .collect();
+    if !costs.iter().all(|cost| cost.is_finite()) {
+        return Err(TrainError::NotFinite);
+    }
     let (queries, columns) =
         lsap::solve(predicted.len(), objects.len(), &costs, false).map_err(|error| {
             TrainError::Other {

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use medsam3_files::{Existing, atomic_write_bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -49,9 +50,7 @@ impl Metrics {
                 serde_json::from_str::<Stamp>(line).is_ok_and(|stamp| stamp.step <= step)
             });
             let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
-            let aside = path.with_extension("tmp");
-            fs::write(&aside, kept).map_err(failed)?;
-            fs::rename(&aside, &path).map_err(failed)?;
+            atomic_write_bytes(&path, Existing::Replace, kept.as_bytes()).map_err(failed)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = BufWriter::new(file.map_err(failed)?);

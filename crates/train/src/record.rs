@@ -7,10 +7,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use medsam3_files::{Existing, atomic_write_bytes};
 use medsam3_weights::{MANIFEST_FILE, RunningHash, today};
 use serde::{Deserialize, Serialize};
 
-use crate::aside;
 use crate::checkpoint;
 use crate::config::TrainConfig;
 use crate::corpus::{Dataset, Split};
@@ -116,7 +116,14 @@ pub(crate) fn write(
         context: "writing the configuration",
         reason: error.to_string(),
     })?;
-    let whole = |path: &Path, text: &str| aside::replace(path, |aside| fs::write(aside, text));
+    let whole = |path: &Path, text: &str| {
+        atomic_write_bytes(path, Existing::Replace, text.as_bytes()).map_err(|source| {
+            TrainError::Write {
+                path: path.to_owned(),
+                source,
+            }
+        })
+    };
     whole(&folder.join(CONFIG_FILE), &text)?;
     let path = folder.join(RECORD_FILE);
     let text = serde_json::to_string_pretty(&record).map_err(|source| TrainError::Json {

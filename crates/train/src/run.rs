@@ -1,11 +1,10 @@
 //! The training loop: draw, differentiate on every worker, update, write down, save.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::tensor::Device;
+use medsam3_files::{Lock, check_output_folder};
 use serde::Serialize;
 
 use crate::checkpoint;
@@ -14,6 +13,7 @@ use crate::corpus::{
     Dataset, Sample, Split, keep_prompts, load_datasets, load_samples, training_images,
 };
 use crate::error::TrainError;
+use crate::event::{Event, Watch};
 use crate::learner::{Learner, Stepped};
 use crate::metrics::Metrics;
 use crate::objective::Terms;
@@ -23,6 +23,8 @@ use crate::start;
 use crate::validate::validate;
 use crate::{curves, record};
 
+/// Held by the process that writes into a run folder.
+const LOCK_FILE: &str = ".lock";
 /// Steps over which progress is averaged.
 const REPORT_EVERY: usize = 20;
 
@@ -46,20 +48,10 @@ struct Step {
 
 /// Trains by the configuration, from the start or from the newest checkpoint of its run folder.
 ///
-/// A first interrupt (Ctrl-C or SIGTERM) ends the run after the current step with a checkpoint.
-///
 /// # Errors
 /// See [`TrainError`]; a run that fails keeps its checkpoints.
-pub fn run(config: TrainConfig, resume: bool) -> Result<(), TrainError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).map_err(|error| {
-        TrainError::Other {
-            context: "installing the interrupt handler",
-            reason: error.to_string(),
-        }
-    })?;
-    Trainer::new(config, resume)?.run(&stop)
+pub fn run(config: TrainConfig, resume: bool, watch: &dyn Watch) -> Result<(), TrainError> {
+    Trainer::new(config, resume, watch)?.run(watch)
 }
 
 /// A loaded corpus, a model and the state of its optimiser.
@@ -69,6 +61,7 @@ pub struct Trainer {
     validation: (Vec<Dataset>, Vec<Sample>),
     learner: Learner,
     metrics: Metrics,
+    _lock: Lock,
 }
 
 impl Trainer {
@@ -76,14 +69,14 @@ impl Trainer {
     ///
     /// # Errors
     /// See [`TrainError`].
-    pub fn new(mut config: TrainConfig, resume: bool) -> Result<Self, TrainError> {
+    pub fn new(
+        mut config: TrainConfig,
+        resume: bool,
+        watch: &dyn Watch,
+    ) -> Result<Self, TrainError> {
         let stated = config.clone();
         let folder = &stated.run.folder;
-        let write = |path: &Path, source| TrainError::Write {
-            path: path.to_owned(),
-            source,
-        };
-        std::fs::create_dir_all(folder).map_err(|source| write(folder, source))?;
+        let lock = open_folder(folder)?;
 
         // The last two checkpoints are kept by their number, so that a new run's would be removed and the old one's stay.
         if !resume && let Some(path) = checkpoint::latest(folder)? {
@@ -96,12 +89,11 @@ impl Trainer {
         check_splits(&config, &datasets)?;
         let samples = load_samples(&data.root, &datasets, Split::Train, data.raster_side)?;
         let held_out = load_samples(&data.root, &datasets, Split::Val, data.raster_side)?;
-        println!(
-            "{} training and {} validation images of {} datasets",
-            samples.len(),
-            held_out.len(),
-            datasets.len()
-        );
+        watch.event(&Event::Loaded {
+            train: samples.len(),
+            val: held_out.len(),
+            datasets: datasets.len(),
+        });
         let sizes = [config.model.image_side, config.model.mask_grid()];
         let sampler = Sampler::new(
             datasets.clone(),
@@ -116,15 +108,18 @@ impl Trainer {
         let mut model = config.model.init(&device);
         if let Some(folder) = &config.run.start_from {
             model = start::from_folder(model, folder)?;
-            println!("starts from the weights of {}", folder.display());
+            let folder = folder.clone();
+            watch.event(&Event::StartsFrom { folder });
         }
         let prepared = prepare(&config, &model)?;
         drop(model);
-        println!("{prepared}");
+        let outline = prepared.to_string();
+        watch.event(&Event::Prepared { model: outline });
         let mut learner = Learner::new(&config, prepared)?;
         if resume && let Some(path) = checkpoint::latest(folder)? {
             learner.resume(checkpoint::load(&path, learner.slots(), config.run.seed)?)?;
-            println!("resumed at step {}", learner.state.step);
+            let step = learner.state.step;
+            watch.event(&Event::Resumed { step });
         }
         // What came after the checkpoint is done again.
         let metrics = Metrics::open(folder, learner.state.step)?;
@@ -135,19 +130,20 @@ impl Trainer {
             validation: (datasets, held_out),
             learner,
             metrics,
+            _lock: lock,
         })
     }
 
-    /// Trains to the last step or until `stop` is set, then saves.
+    /// Trains to the last step or until it is stopped, then saves.
     ///
     /// # Errors
     /// A loss that is not finite, a folder that cannot be written.
-    pub fn run(&mut self, stop: &AtomicBool) -> Result<(), TrainError> {
+    pub fn run(&mut self, watch: &dyn Watch) -> Result<(), TrainError> {
         let total = self.config.schedule.steps;
         let images = self.config.data.images_per_step * self.config.data.accumulate;
         let (mut reported, mut since) = (Instant::now(), self.learner.state.step);
         let mut recent = Vec::new();
-        while self.learner.state.step < total && !stop.load(Ordering::Relaxed) {
+        while self.learner.state.step < total && !watch.stop() {
             let (sampler, step) = (&self.sampler, self.learner.state.step);
             let draw = |stream, images| sampler.draw(step, stream, images);
             let Stepped {
@@ -167,17 +163,14 @@ impl Trainer {
                 let speed = ((step - since) * images) as f32 / reported.elapsed().as_secs_f32();
                 let terms = Terms::mean(&recent);
                 recent.clear();
-                let left =
-                    Duration::from_secs_f32(((total - step) * images) as f32 / speed.max(1e-6));
-                println!(
-                    "step {step}/{total}  loss {:.3}  semantic dice {:.3} focal {:.4}  presence {:.3}  boxes {:.3}  norm {gradient_norm:.2}  {speed:.1} images/s  {} left",
-                    terms.total,
-                    terms.semantic_dice,
-                    terms.semantic_focal,
-                    terms.presence,
-                    terms.box_l1,
-                    clock(left)
-                );
+                watch.event(&Event::Progress {
+                    step,
+                    steps: total,
+                    terms,
+                    gradient_norm,
+                    images_per_second: speed,
+                    seconds_left: ((total - step) * images) as f32 / speed.max(1e-6),
+                });
                 self.metrics.log(
                     "train",
                     step,
@@ -195,17 +188,21 @@ impl Trainer {
             }
             if step.is_multiple_of(self.config.run.validate_every) {
                 let started = Instant::now();
-                self.validate()?;
+                self.validate(watch)?;
                 reported += started.elapsed();
             }
         }
         let path = self.save()?;
         curves::draw(&self.config.run.folder)?;
-        println!("saved {}", path.display());
+        watch.event(&Event::Saved {
+            checkpoint: path,
+            step: self.learner.state.step,
+            steps: total,
+        });
         Ok(())
     }
 
-    fn validate(&mut self) -> Result<(), TrainError> {
+    fn validate(&mut self, watch: &dyn Watch) -> Result<(), TrainError> {
         let config = &self.config;
         let model = self.learner.model();
         let sizes = [config.model.image_side, config.model.mask_grid()];
@@ -223,15 +220,10 @@ impl Trainer {
             &device,
         )?;
         drop(prompts);
-        for (name, score) in &scores {
-            println!(
-                "  {name:48} Dice {:.3} (ungated {:.3}) n {}  false positives {:.2} of {}",
-                score.dice, score.dice_ungated, score.images, score.false_positive, score.absent
-            );
-        }
-        let scores = serde_json::json!({ "scores": scores });
-        self.metrics
-            .log("validation", self.learner.state.step, scores)?;
+        let step = self.learner.state.step;
+        let line = serde_json::json!({ "scores": scores });
+        watch.event(&Event::Validation { step, scores });
+        self.metrics.log("validation", step, line)?;
         curves::draw(&config.run.folder)
     }
 
@@ -269,7 +261,15 @@ fn check_splits(config: &TrainConfig, datasets: &[Dataset]) -> Result<(), TrainE
     Ok(())
 }
 
-fn clock(left: Duration) -> String {
-    let minutes = left.as_secs() / 60;
-    format!("{}:{:02} h", minutes / 60, minutes % 60)
+/// Makes the run folder, tries it before hours of work, and takes it for this process.
+fn open_folder(folder: &Path) -> Result<Lock, TrainError> {
+    let failed = |source| TrainError::Write {
+        path: folder.to_owned(),
+        source,
+    };
+    check_output_folder(folder, 0).map_err(failed)?;
+    let lock = Lock::try_take(&folder.join(LOCK_FILE)).map_err(failed)?;
+    lock.ok_or_else(|| TrainError::RunBusy {
+        folder: folder.to_owned(),
+    })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use medsam3_model::Sam3;
 use medsam3_model::parameters::{self, ParameterInfo};
-use medsam3_weights::{DirectorySource, Reader};
+use medsam3_weights::{DirectorySource, Reader, VOCABULARY_TENSOR};
 
 use crate::error::TrainError;
 use crate::{checkpoint, parameters as values};
@@ -44,7 +44,7 @@ pub fn from_model_folder(model: Sam3, folder: &Path) -> Result<Sam3, TrainError>
             expected
                 .iter()
                 .map(|info| (info.name.as_str(), info.shape.as_slice())),
-            parameters::is_unused,
+            |name| parameters::is_unused(name) || name == VOCABULARY_TENSOR,
         )
         .map_err(|e| bad(&e))?;
     reader.verify(|_, _| ()).map_err(|e| bad(&e))?;

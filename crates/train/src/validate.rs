@@ -17,7 +17,7 @@ use crate::target::{Objects, SUBCELLS, Target};
 use crate::tokens::PromptEncoder;
 
 /// How one prompt of one dataset does.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Score {
     /// Mean Dice over images that have the prompt; an image judged absent counts 0.
     pub dice: f32,

@@ -126,8 +126,9 @@ fn config(root: &Path, run: &str, steps: usize) -> TrainConfig {
 }
 
 fn train(config: &TrainConfig, resume: bool) {
-    let mut trainer = Trainer::new(config.clone(), resume).expect("a trainer");
-    trainer.run(&AtomicBool::new(false)).expect("a run");
+    let on = AtomicBool::new(false);
+    let mut trainer = Trainer::new(config.clone(), resume, &on).expect("a trainer");
+    trainer.run(&on).expect("a run");
 }
 
 fn newest(config: &TrainConfig) -> State {

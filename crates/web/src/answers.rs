@@ -2,11 +2,11 @@
 
 use medsam3_engine::weights::{Manifest, MaskRule as EngineRule};
 use medsam3_engine::{
-    EmbeddingUse, EngineError, Progress, PromptResult, Segmenter, Stage as EngineStage,
+    EmbeddingUse, EngineError, Progress, PromptResult, Segmenter, Stage as EngineStage, Warning,
 };
 use medsam3_imaging::{ImagingError, Picture, PictureKind};
 
-use crate::failure::{prompt_cut, prompt_unknown};
+use crate::failure::warning;
 use crate::protocol::{
     CacheInfo, Failure, InstanceAnswer, MaskRule, ModelInfo, PictureInfo, PixelKind, PromptAnswer,
     Stage, WindowLevel,
@@ -130,9 +130,9 @@ pub fn prompt_answer(
     index: usize,
     result: &PromptResult,
     spacing_mm: Option<[f64; 2]>,
-    segmenter: &Segmenter,
 ) -> PromptAnswer {
     let area_px = result.mask.area_px();
+    let said = |is: fn(&Warning) -> bool| result.warnings().into_iter().find(is).map(warning);
     let instances = result.instances.iter().map(|instance| InstanceAnswer {
         score: instance.score,
         box_px: instance.box_px,
@@ -141,10 +141,8 @@ pub fn prompt_answer(
     PromptAnswer {
         index: index as u32,
         prompt: result.prompt.clone(),
-        cut: result
-            .truncated
-            .then(|| prompt_cut(&result.prompt, segmenter.config().text.context)),
-        unknown: (area_px > 0 && !segmenter.knows(&result.prompt)).then(prompt_unknown),
+        cut: said(|warning| matches!(warning, Warning::Truncated { .. })),
+        unknown: said(|warning| matches!(warning, Warning::UnknownWords)),
         presence: result.presence,
         instances: instances.collect(),
         best_score: result.best_score,

@@ -1,5 +1,7 @@
 //! Every library's error as the page gets it, and the failures that only exist here.
 
+use medsam3_engine::Warning;
+
 use crate::protocol::Failure;
 
 /// Builds a failure of this crate's own.
@@ -11,25 +13,9 @@ pub fn failure(code: &str, message: impl Into<String>, next_step: &str) -> Failu
     }
 }
 
-/// A prompt longer than the model reads; a warning beside a result.
-pub fn prompt_cut(prompt: &str, tokens: usize) -> Failure {
-    let start: String = prompt.chars().take(40).collect();
-    failure(
-        "PROMPT-CUT",
-        format!(
-            "The prompt \"{start}...\" was cut: the model reads {tokens} tokens, about as many words."
-        ),
-        "Use a shorter prompt, such as the name of one structure.",
-    )
-}
-
-/// A mask was shown for words that the model was not trained on; a warning beside a result.
-pub fn prompt_unknown() -> Failure {
-    failure(
-        "PROMPT-UNKNOWN",
-        "This model was not trained on these words: the mask may show something else, whatever its score.".to_owned(),
-        "Choose one of the suggested prompts, or use a larger model.",
-    )
+/// Something to be said beside a result.
+pub fn warning(warning: Warning) -> Failure {
+    failure(warning.code(), warning.message(), warning.next_step())
 }
 
 /// A request that needs a picture came before one was opened.

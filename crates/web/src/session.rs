@@ -343,7 +343,7 @@ impl Session {
             let result = result.map_err(|e| engine_failure(&e))?;
             seconds.image = if fresh { result.seconds.image } else { 0.0 };
             seconds.prompts += result.seconds.text + result.seconds.prompt + result.seconds.masks;
-            let answer = prompt_answer(index, &result, spacing, segmenter);
+            let answer = prompt_answer(index, &result, spacing);
             self.out.send_with(
                 &Response::Prompt { id, result: answer },
                 &[&result.mask.bits],

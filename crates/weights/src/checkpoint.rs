@@ -6,6 +6,7 @@ mod error;
 mod pickle;
 mod pytorch;
 mod safetensors;
+mod sharded;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,7 +28,7 @@ pub struct Checkpoint {
 
 enum Container {
     PyTorch(pytorch::Archive),
-    Safetensors(File),
+    Safetensors(Vec<File>),
 }
 
 /// A tensor in the file.
@@ -46,8 +47,8 @@ enum Place {
         offset: usize,
         strides: Vec<usize>,
     },
-    /// Bytes from the start of the file.
-    File(u64),
+    /// Which of the files, and bytes from its start.
+    File { file: usize, offset: u64 },
 }
 
 impl Checkpoint {
@@ -57,6 +58,7 @@ impl Checkpoint {
     /// [`CheckpointError::File`], [`CheckpointError::Format`], [`CheckpointError::Truncated`],
     /// [`CheckpointError::ZipBomb`], [`CheckpointError::Global`] or [`CheckpointError::Pickle`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
         let mut file = File::open(path).map_err(unreadable)?;
         let mut start = Vec::new();
         let length = file.metadata().map_err(unreadable)?.len();
@@ -67,16 +69,22 @@ impl Checkpoint {
         if start == ZIP {
             let (archive, tensors, left_out) = pytorch::open(file, length)?;
             return Ok(Self {
-                tensors,
+                tensors: unwrapped(tensors),
                 left_out,
                 container: Container::PyTorch(archive),
             });
         }
-        let tensors = safetensors::open(&mut file, length)?;
+        let (files, tensors) = match sharded::index(&mut file, length)? {
+            Some(index) => sharded::open(path, &index)?,
+            None => {
+                let tensors = safetensors::open(&mut file, length, 0)?;
+                (vec![file], tensors)
+            }
+        };
         Ok(Self {
-            tensors,
+            tensors: unwrapped(tensors),
             left_out: Vec::new(),
-            container: Container::Safetensors(file),
+            container: Container::Safetensors(files),
         })
     }
 
@@ -121,7 +129,9 @@ impl Checkpoint {
             });
         }
         match (&mut self.container, &stored.place) {
-            (Container::Safetensors(file), Place::File(offset)) => {
+            (Container::Safetensors(files), Place::File { file, offset }) => {
+                let file = files.get_mut(*file);
+                let file = file.ok_or_else(|| nowhere(name))?;
                 safetensors::read(file, name, stored, *offset)
             }
             (
@@ -133,11 +143,37 @@ impl Checkpoint {
                 },
             ) => archive.read(name, stored, *member, *offset, strides),
             // Each container makes places of its own kind only.
-            _ => Err(CheckpointError::Format {
-                reason: format!("\"{name}\" lies nowhere"),
-            }),
+            _ => Err(nowhere(name)),
         }
     }
+}
+
+fn nowhere(name: &str) -> CheckpointError {
+    CheckpointError::Format {
+        reason: format!("\"{name}\" lies nowhere"),
+    }
+}
+
+/// What trainers put in front of every name: wrappers of PyTorch for several GPUs and for compiled models, and the
+/// modules that hold the model.
+const WRAPPERS: [&str; 5] = ["module.", "_orig_mod.", "state_dict.", "model.", "ema."];
+
+/// The tensors without the prefixes that all of them share.
+fn unwrapped(mut tensors: BTreeMap<String, Stored>) -> BTreeMap<String, Stored> {
+    let shared = |tensors: &BTreeMap<String, Stored>| {
+        let all = |prefix: &&str| tensors.keys().all(|name| name.starts_with(*prefix));
+        WRAPPERS.into_iter().find(all)
+    };
+    while !tensors.is_empty()
+        && let Some(prefix) = shared(&tensors)
+    {
+        let strip = |(name, stored): (String, Stored)| {
+            let plain = name.strip_prefix(prefix).unwrap_or(&name).to_owned();
+            (plain, stored)
+        };
+        tensors = tensors.into_iter().map(strip).collect();
+    }
+    tensors
 }
 
 /// The system's error, without the path: that is the user's.

@@ -197,6 +197,15 @@ struct Names {
 
 impl Names {
     fn detect(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
+        let is_adapter = |name: &str| name.contains("lora_A") || name.contains("lora_B");
+        if let Some((first, _)) = checkpoint.tensors().next()
+            && checkpoint.tensors().all(|(name, _)| is_adapter(name))
+        {
+            return Err(CheckpointError::AdapterAlone {
+                tensors: checkpoint.tensors().count(),
+                first: first.to_owned(),
+            });
+        }
         let has = |start: &str| {
             checkpoint
                 .tensors()

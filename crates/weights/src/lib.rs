@@ -62,4 +62,4 @@ pub use vocabulary::{
     VOCABULARY_FEATURES_FILE, VOCABULARY_FILE, VOCABULARY_TENSOR, VocabularyBuilder,
 };
 #[cfg(not(target_arch = "wasm32"))]
-pub use writer::{ModelDescription, Sealed, Writer};
+pub use writer::{ModelDescription, Sealed, Writer, check_model_target};

@@ -13,8 +13,9 @@ use crate::{
     PromptEntry, Provenance, SHARD_LIMIT_BYTES, TensorEntry, VOCABULARY_FEATURES_FILE,
     VOCABULARY_FILE, VOCABULARY_TENSOR, VocabularyBuilder, WeightsError, layout, sha256_hex,
 };
-pub use place::Sealed;
-use place::{Scratch, write_durably};
+use medsam3_files::ScratchFolder;
+use place::write_durably;
+pub use place::{Sealed, check_model_target};
 use shard::{Piece, header_share_bytes};
 
 /// What the manifest says beside the files.
@@ -38,7 +39,7 @@ pub struct ModelDescription {
 
 /// A model folder being written. Dropping it before [`Writer::finish`] leaves the target as it was.
 pub struct Writer {
-    scratch: Scratch,
+    scratch: ScratchFolder,
     shard_limit_bytes: u64,
     description: ModelDescription,
     pending: Vec<Piece>,
@@ -66,7 +67,7 @@ impl Writer {
         shard_limit_bytes: u64,
     ) -> Result<Self, WeightsError> {
         Ok(Self {
-            scratch: Scratch::beside(target)?,
+            scratch: place::open(target)?,
             shard_limit_bytes,
             description,
             pending: Vec::new(),

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::device::{self, DeviceChoice};
 use crate::failure::UsageError;
+use crate::terminal::StdoutError;
 use crate::{memory, model_folder};
 
 /// Times the stages of a model.
@@ -157,9 +158,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         area_px: answer.mask.area_px(),
     };
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        crate::terminal::json(&report)?;
     } else {
-        report.print();
+        report.print()?;
     }
     Ok(())
 }
@@ -259,7 +260,7 @@ fn waves(side: usize) -> Rgb8 {
 }
 
 impl Report {
-    fn print(&self) {
+    fn print(&self) -> Result<(), StdoutError> {
         let Self {
             device,
             model,
@@ -268,8 +269,8 @@ impl Report {
             rounds,
             ..
         } = self;
-        println!("{model} at {image_side} on {device}, {threads} threads, medians of {rounds}");
-        println!("{:<8} {:>10} {:>10}", "stage", "seconds", "first");
+        say!("{model} at {image_side} on {device}, {threads} threads, medians of {rounds}")?;
+        say!("{:<8} {:>10} {:>10}", "stage", "seconds", "first")?;
         let (median, first) = (self.median, self.first);
         for (name, median, first) in [
             ("trunk", median.trunk, first.trunk),
@@ -278,19 +279,19 @@ impl Report {
             ("prompt", median.prompt, first.prompt),
             ("masks", median.masks, first.masks),
         ] {
-            println!("{name:<8} {median:>10.4} {first:>10.4}");
+            say!("{name:<8} {median:>10.4} {first:>10.4}")?;
         }
         let memory = |bytes: Option<u64>| {
             bytes.map_or("unknown".to_owned(), |bytes| {
                 format!("{:.1} MB", bytes as f64 / 1e6)
             })
         };
-        println!(
+        say!(
             "loading {:.2} s, host memory {} at its peak; {} over all rounds",
             self.load_seconds,
             memory(self.load_peak_bytes),
             memory(self.run_peak_bytes)
-        );
+        )
     }
 }
 

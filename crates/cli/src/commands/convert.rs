@@ -13,7 +13,7 @@ use medsam3_model::Sam3Config;
 use medsam3_weights::Precision;
 
 use crate::failure::UsageError;
-use crate::interrupt;
+use crate::signals;
 use job::Job;
 
 /// Converts a published checkpoint into a model folder.
@@ -90,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         config,
         vocabulary: !arguments.no_vocabulary,
     };
-    let cancel = interrupt::cancel_on_interrupt()?;
+    let cancel = signals::cancel_on_signal()?;
     let mut progress = report::Progress::new(arguments.json);
     let converted = job.run(&cancel, &mut progress)?;
     progress.finish();

@@ -8,17 +8,22 @@ mod wordings;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use medsam3_engine::{LoadOptions, Segmenter};
 use medsam3_eval::{Bootstrap, Evaluation};
+use medsam3_files::check_output_folder;
 use medsam3_train::corpus::{Split, load_to_measure};
 use medsam3_weights::DirectorySource;
 
 use crate::device::{self, DeviceChoice};
-use crate::{interrupt, model_folder};
+use crate::failure::{CommandError, Stopped};
+use crate::{model_folder, signals};
 use rule::RuleChoice;
 use wordings::Wordings;
+
+/// Free space that a report needs to begin.
+const REPORT_BYTES: u64 = 16 << 20;
 
 /// Measures a model on a corpus: Dice, IoU, NSD, HD95 and false positives per prompt and dataset.
 ///
@@ -120,11 +125,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let jobs = measure::choose(arguments, &datasets)?;
     if let Some(folder) = &arguments.report {
         // A folder that cannot be written must not cost a whole evaluation.
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        check_output_folder(folder, REPORT_BYTES).map_err(|error| CommandError {
+            code: "OUTPUT-FOLDER",
+            message: format!("{} cannot be written: {error}", folder.display()),
+            next_step: "Choose another folder with --report, or check its permissions and the free space.",
+        })?;
     }
     let folder = model_folder::find(arguments.model.as_deref())?;
     let chosen = device::open(arguments.device)?;
-    let control = medsam3_engine::Control::new().with_cancel(interrupt::cancel_on_interrupt()?);
+    let cancel = signals::cancel_on_signal()?;
+    let control = medsam3_engine::Control::new().with_cancel(cancel.clone());
     let segmenter = Segmenter::load(
         DirectorySource::new(folder),
         chosen.device,
@@ -132,7 +142,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         control,
     );
     let mut segmenter = pollster::block_on(segmenter)?;
-    let measured = measure::measure(arguments, &mut segmenter, &datasets, &jobs)?;
+    let measured = measure::measure(arguments, &mut segmenter, &datasets, &jobs, &cancel)?;
     let evaluation = Evaluation::new(&measured.cases, Bootstrap::default());
     output::print(arguments.json, &evaluation)?;
     if let Some(wordings) = &wordings {
@@ -149,5 +159,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             &measured.cases,
         )?;
     }
-    Ok(())
+    match measured.stopped_of {
+        None => Ok(()),
+        Some(total) => Err(Stopped {
+            done: measured.images,
+            total,
+            unit: "images",
+        }
+        .into()),
+    }
 }

@@ -7,6 +7,8 @@ use medsam3_train::TrainConfig;
 use medsam3_train::export::export;
 use medsam3_train::record::CONFIG_FILE;
 
+use crate::terminal;
+
 /// Makes a model folder of a run's newest checkpoint, for segment, evaluate and the page.
 ///
 /// The averaged weights are written in half precision, adapters merged into them, with the tokenizer, the thresholds of every
@@ -32,20 +34,25 @@ pub struct Arguments {
 
 /// Exports.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let mut file = arguments.run.clone();
-    if file.is_dir() {
-        file.push(CONFIG_FILE);
-    }
-    let report = TrainConfig::read(&file)
+    let config = if arguments.run.is_dir() {
+        // The folder that is named, wherever it was when it was trained.
+        TrainConfig::read(&arguments.run.join(CONFIG_FILE)).map(|mut config| {
+            config.run.folder.clone_from(&arguments.run);
+            config
+        })
+    } else {
+        TrainConfig::read(&arguments.run)
+    };
+    let report = config
         .and_then(|config| export(&config, &arguments.out, !arguments.no_table))
         .context("exporting")?;
     if arguments.json {
         for row in &report.rows {
-            println!("{}", serde_json::to_string(row)?);
+            terminal::json(&row)?;
         }
     } else if !arguments.no_table {
-        print!("{}", report.markdown());
+        terminal::write(format_args!("{}", report.markdown()))?;
     }
-    eprintln!("wrote {}", arguments.out.display());
+    note!("wrote {}", arguments.out.display());
     Ok(())
 }

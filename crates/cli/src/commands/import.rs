@@ -9,7 +9,7 @@ use medsam3_engine::CancelToken;
 use medsam3_train::TrainError;
 use medsam3_train::import::{self, Options, Watch, manifest::Manifest};
 
-use crate::interrupt;
+use crate::signals;
 
 /// Adds a published dataset to a corpus, so that train and evaluate read it.
 ///
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     bar.set_message(manifest.name.clone());
     let watch = Terminal {
         bar,
-        cancel: interrupt::cancel_on_interrupt()?,
+        cancel: signals::cancel_on_signal()?,
     };
     let options = Options {
         max_side: arguments.max_side,
@@ -79,22 +79,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .context("importing")?;
     watch.bar.finish_and_clear();
     if arguments.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        crate::terminal::json(&summary)?;
         return Ok(());
     }
-    println!(
+    say!(
         "{} images of {} subjects: {:?}",
-        summary.images, summary.subjects, summary.counts
-    );
+        summary.images,
+        summary.subjects,
+        summary.counts
+    )?;
     for (prompt, counts) in &summary.positives_per_prompt {
-        println!("  {prompt:40} {counts:?}");
+        say!("  {prompt:40} {counts:?}")?;
     }
     if summary.overlapped_object_pixels > 0 {
-        println!(
+        say!(
             "  {} pixels of objects were taken by later objects that lie on them",
             summary.overlapped_object_pixels
-        );
+        )?;
     }
-    println!("wrote {}", summary.folder.display());
+    say!("wrote {}", summary.folder.display())?;
     Ok(())
 }

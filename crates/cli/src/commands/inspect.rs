@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     reader.verify(|_, _| ())?;
     let inspection = inspect(&reader);
     if arguments.json {
-        println!("{}", serde_json::to_string(&inspection)?);
+        crate::terminal::json(&inspection)?;
     } else {
         print(&inspection)?;
     }
@@ -123,24 +123,26 @@ fn print(inspection: &Inspection<'_>) -> Result<()> {
         config,
         ..
     } = inspection;
-    println!("{name}, {precision}, licence {licence}");
-    println!("source {}, recipe {}", provenance.source, provenance.recipe);
-    println!("commit {}, {}\n", provenance.commit, provenance.date);
+    say!("{name}, {precision}, licence {licence}")?;
+    say!("source {}, recipe {}", provenance.source, provenance.recipe)?;
+    say!("commit {}, {}\n", provenance.commit, provenance.date)?;
     for (module, count) in &inspection.parameters {
-        println!("{module:<18} {count:>12} parameters");
+        say!("{module:<18} {count:>12} parameters")?;
     }
-    println!(
+    say!(
         "{:<18} {:>12} parameters\n",
-        "in all", inspection.parameters_total
-    );
+        "in all",
+        inspection.parameters_total
+    )?;
     for (file, bytes) in &inspection.files {
-        println!("{file:<30} {bytes:>12} bytes, SHA-256 verified");
+        say!("{file:<30} {bytes:>12} bytes, SHA-256 verified")?;
     }
-    println!("{:<30} {:>12} bytes\n", "in all", inspection.bytes_total);
-    println!(
+    say!("{:<30} {:>12} bytes\n", "in all", inspection.bytes_total)?;
+    say!(
         "{} prompts with thresholds; mask rule {:?}",
-        inspection.prompts, inspection.mask_rule
-    );
-    println!("config {}", serde_json::to_string_pretty(config)?);
+        inspection.prompts,
+        inspection.mask_rule
+    )?;
+    say!("config {}", serde_json::to_string_pretty(config)?)?;
     Ok(())
 }

@@ -40,9 +40,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let chosen = device::open(arguments.device)?;
     let report = parity::run(&arguments.golden, config, &chosen.device)?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        crate::terminal::json(&report)?;
     } else {
-        print_table(&report, &chosen.name);
+        print_table(&report, &chosen.name)?;
     }
     let worst = report.worst_rms_rel();
     if let Some(limit) = arguments.limit {
@@ -54,11 +54,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn print_table(report: &parity::Report, device: &str) {
-    println!(
+fn print_table(report: &parity::Report, device: &str) -> Result<()> {
+    say!(
         "{:<60} {:>9} {:>10} {:>10} {:>10}",
-        "tensor", "values", "max abs", "max rel", "rms rel"
-    );
+        "tensor",
+        "values",
+        "max abs",
+        "max rel",
+        "rms rel"
+    )?;
     for row in &report.rows {
         let parity::Row {
             name,
@@ -67,23 +71,24 @@ fn print_table(report: &parity::Report, device: &str) {
             max_rel,
             rms_rel,
         } = row;
-        println!("{name:<60} {values:>9} {max_abs:>10.2e} {max_rel:>10.2e} {rms_rel:>10.2e}");
+        say!("{name:<60} {values:>9} {max_abs:>10.2e} {max_rel:>10.2e} {rms_rel:>10.2e}")?;
     }
     for (name, reason) in &report.left_out {
-        println!("{name:<60} left out: {reason}");
+        say!("{name:<60} left out: {reason}")?;
     }
     if let Some(iou) = report.mask_iou {
-        println!("mask IoU {iou:.6}");
+        say!("mask IoU {iou:.6}")?;
     }
     let worst = report.worst_rms_rel();
-    println!(
+    say!(
         "{} tensors, largest rms relative error {worst:.2e}, {:.1} s on {device}",
         report.rows.len(),
         report.seconds
-    );
+    )?;
     if let Some(bytes) = report.peak_memory_bytes {
-        println!("peak memory {:.2} GB", bytes as f64 / 1e9);
+        say!("peak memory {:.2} GB", bytes as f64 / 1e9)?;
     }
+    Ok(())
 }
 
 fn read_config(name: &str) -> Result<Sam3Config> {

@@ -1,9 +1,15 @@
 //! `medsam3 train`: training by a configuration file, with checkpoints.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use medsam3_train::TrainConfig;
+use medsam3_engine::CancelToken;
+use medsam3_train::{Event, TrainConfig, Watch};
+
+use crate::failure::Stopped;
+use crate::signals;
+use crate::terminal::{self, StdoutError};
 
 /// Trains a model by a configuration file.
 ///
@@ -28,29 +34,85 @@ pub struct Arguments {
     /// With --dry-run: makes one optimiser step too, and says how long it took and what memory
     #[arg(long, requires = "dry_run")]
     step: bool,
-    /// With --dry-run: one JSON object
-    #[arg(long, requires = "dry_run")]
+    /// One JSON object per event; with --dry-run one for the report
+    #[arg(long)]
     json: bool,
     /// A value in place of the configuration's, as a line of TOML
     #[arg(long = "set", value_name = "KEY=VALUE")]
     over: Vec<String>,
 }
 
+/// Prints what a training says, for as long as somebody reads it: the run goes on without.
+struct Terminal {
+    json: bool,
+    cancel: CancelToken,
+    read: Cell<bool>,
+    end: Cell<Option<(usize, usize)>>,
+}
+
+impl Terminal {
+    fn print(&self, event: &Event) -> Result<()> {
+        if self.json {
+            terminal::json(event)
+        } else {
+            Ok(say!("{event}")?)
+        }
+    }
+}
+
+impl Watch for Terminal {
+    fn event(&self, event: &Event) {
+        if let &Event::Saved { step, steps, .. } = event {
+            self.end.set(Some((step, steps)));
+        }
+        if !self.read.get() {
+            return;
+        }
+        if let Err(error) = self.print(event) {
+            self.read.set(false);
+            let closed = matches!(error.downcast_ref(), Some(StdoutError::Closed));
+            if !closed {
+                note!("{error}; the training goes on, its figures are in metrics.jsonl");
+            }
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
+
 /// Trains, or looks at what training would take.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let config = TrainConfig::read_with(&arguments.config, &arguments.over);
     if !arguments.dry_run {
-        return config
-            .and_then(|config| medsam3_train::run(config, arguments.resume))
-            .context("training");
+        return train(config.context("training")?, arguments);
     }
     let report = config
         .and_then(|config| medsam3_train::dry_run(&config, arguments.step))
         .context("dry run")?;
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        terminal::json(&report)
     } else {
-        print!("{report}");
+        Ok(terminal::write(format_args!("{report}"))?)
     }
-    Ok(())
+}
+
+fn train(config: TrainConfig, arguments: &Arguments) -> Result<()> {
+    let terminal = Terminal {
+        json: arguments.json,
+        cancel: signals::cancel_on_signal()?,
+        read: Cell::new(true),
+        end: Cell::new(None),
+    };
+    medsam3_train::run(config, arguments.resume, &terminal).context("training")?;
+    match terminal.end.get() {
+        Some((done, total)) if done < total => Err(Stopped {
+            done,
+            total,
+            unit: "steps",
+        }
+        .into()),
+        _ => Ok(()),
+    }
 }

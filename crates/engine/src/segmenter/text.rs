@@ -6,7 +6,7 @@ use medsam3_model::burn::tensor::{Bool, Tensor, TensorData};
 use medsam3_model::text_encoder_ve::VETextEncoder;
 
 use super::Segmenter;
-use crate::clean::clean;
+use crate::clean::{clean, is_empty_prompt};
 use crate::readback::settle;
 use crate::{EngineError, Stage};
 
@@ -67,6 +67,9 @@ impl Segmenter {
 
     async fn features_of(&mut self, text: &str) -> Result<Text, EngineError> {
         let key = clean(text);
+        if is_empty_prompt(text) {
+            return Err(EngineError::PromptEmpty);
+        }
         if let Some(known) = self.texts.get(&key) {
             return Ok(known.clone());
         }

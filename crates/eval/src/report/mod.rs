@@ -8,10 +8,11 @@ mod picture;
 mod reliability;
 mod sections;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use medsam3_files::{Existing, atomic_write, atomic_write_bytes};
 use medsam3_imaging::Rgb8;
 use serde::Serialize;
 
@@ -96,21 +97,23 @@ pub fn write_report<E: From<EvalError>>(
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), EvalError> {
-    fs::write(path, bytes).map_err(|source| EvalError::Write {
+    atomic_write_bytes(path, Existing::Replace, bytes).map_err(|source| EvalError::Write {
         path: path.to_owned(),
         source,
     })
 }
 
 fn write_lines(path: &Path, cases: &[Case]) -> Result<(), EvalError> {
-    let failed = |source| EvalError::Write {
+    let written = atomic_write(path, Existing::Replace, |file| {
+        let mut file = BufWriter::new(file);
+        for case in cases {
+            serde_json::to_writer(&mut file, case)?;
+            file.write_all(b"\n")?;
+        }
+        file.flush()
+    });
+    written.map_err(|source| EvalError::Write {
         path: path.to_owned(),
         source,
-    };
-    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
-    for case in cases {
-        let line = serde_json::to_string(case).map_err(|error| failed(error.into()))?;
-        writeln!(file, "{line}").map_err(failed)?;
-    }
-    file.flush().map_err(failed)
+    })
 }

@@ -75,6 +75,16 @@ pub enum CheckpointError {
         /// Alphabetically first name.
         first: String,
     },
+    /// A low-rank adapter without the model that it adapts.
+    #[error(
+        "The file holds a low-rank adapter (LoRA) alone: {tensors} tensors such as \"{first}\", and none of the model that it adapts."
+    )]
+    AdapterAlone {
+        /// How many tensors.
+        tensors: usize,
+        /// Alphabetically first name.
+        first: String,
+    },
     /// The tensors are not those of the model.
     #[error("The checkpoint does not fit the model: {}.", TensorList { missing, unexpected, misshapen })]
     Tensors {
@@ -106,6 +116,7 @@ impl CheckpointError {
             Self::Pickle { .. } => "CHECKPOINT-PICKLE",
             Self::Dtype { .. } => "CHECKPOINT-DTYPE",
             Self::Layout { .. } => "CHECKPOINT-LAYOUT",
+            Self::AdapterAlone { .. } => "CHECKPOINT-ADAPTER-ALONE",
             Self::Tensors { .. } => "CHECKPOINT-TENSORS",
             Self::Interrupted => "CONVERT-INTERRUPTED",
             Self::Weights(error) => error.code(),
@@ -134,6 +145,9 @@ impl CheckpointError {
             Self::Layout { .. } => {
                 "Known are sam3.pt, model.safetensors of Hugging Face, and the 2-D and 3-D checkpoints of Medical SAM3."
             }
+            Self::AdapterAlone { .. } => {
+                "Merge it into its base model where it was trained, and convert the merged checkpoint."
+            }
             Self::Tensors { .. } => {
                 "Check that the file is whole and of the published size of the model."
             }
@@ -143,7 +157,10 @@ impl CheckpointError {
     }
 }
 
-/// Names all of each kind: a conversion is refused once, and the user must see every reason.
+/// So many names of each kind stay readable; SAM 3 has over 1400 tensors.
+const SHOWN: usize = 10;
+
+/// Names the first of each kind and counts all of them.
 struct TensorList<'a> {
     missing: &'a [String],
     unexpected: &'a [String],
@@ -155,7 +172,16 @@ impl fmt::Display for TensorList<'_> {
         let mut parts = Vec::new();
         let mut list = |what: &str, names: &[String]| {
             if !names.is_empty() {
-                parts.push(format!("{} {what} ({})", names.len(), names.join(", ")));
+                let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+                let more = match names.len() - shown.len() {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                parts.push(format!(
+                    "{} {what} ({}{more})",
+                    names.len(),
+                    shown.join(", ")
+                ));
             }
         };
         list("missing", self.missing);

@@ -12,8 +12,16 @@ use super::element::Element;
 use super::pickle::{ElementType, Object, Pickle, Tensor};
 use super::{CheckpointError, Place, Stored};
 
-/// Where training checkpoints keep the model, beside optimizer and counters.
-const MODEL: &str = "model";
+/// Where training checkpoints keep the model, beside optimizer and counters. The first that is there is taken: an
+/// average (EMA) only where the weights themselves are not in the file.
+const MODELS: [&str; 6] = [
+    "model",
+    "state_dict",
+    "model_state_dict",
+    "ema",
+    "model_ema",
+    "ema_state_dict",
+];
 
 /// The archive, the model's tensors, and what lies beside the model.
 type Opened = (Archive, BTreeMap<String, Stored>, Vec<String>);
@@ -22,13 +30,14 @@ pub(super) fn open(file: File, file_bytes: u64) -> Result<Opened, CheckpointErro
     let mut archive = Archive::open(file, file_bytes)?;
     let pickle = Pickle::read(&archive.pickle()?)?;
     let root = pickle.entries(pickle.root());
-    let nested = root
-        .iter()
-        .rev()
-        .find(|(key, value)| *key == MODEL && matches!(value, Object::Dict(_)));
+    let nested = MODELS.iter().find_map(|model| {
+        let mut entries = root.iter().rev();
+        entries.find(|(key, value)| key == model && matches!(value, Object::Dict(_)))
+    });
     let (model, left_out) = match nested {
-        Some((_, model)) => {
-            let beside = root.iter().map(|(key, _)| *key).filter(|key| *key != MODEL);
+        Some((model_key, model)) => {
+            let beside = root.iter().map(|(key, _)| *key);
+            let beside = beside.filter(|key| key != model_key);
             (pickle.entries(model), beside.map(str::to_owned).collect())
         }
         None => (root, Vec::new()),
@@ -36,7 +45,7 @@ pub(super) fn open(file: File, file_bytes: u64) -> Result<Opened, CheckpointErro
     let is_tensor = |(_, value): &(&str, &Object)| matches!(value, Object::Tensor(_));
     if !model.iter().any(is_tensor) {
         return Err(CheckpointError::Format {
-            reason: "its pickle holds no dictionary of tensors, nor one called \"model\""
+            reason: "its pickle holds no dictionary of tensors, nor one called \"model\" or \"state_dict\""
                 .to_owned(),
         });
     }

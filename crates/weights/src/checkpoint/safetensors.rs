@@ -16,9 +16,11 @@ const HEADER_LIMIT_BYTES: u64 = 100_000_000;
 /// Read at a time: a whole number of elements of any kind.
 pub(super) const CHUNK_BYTES: usize = 4 << 20;
 
+/// The tensors of the file, which has this number among those of its checkpoint.
 pub(super) fn open(
     file: &mut File,
     file_bytes: u64,
+    number: usize,
 ) -> Result<BTreeMap<String, Stored>, CheckpointError> {
     let no = |reason: String| CheckpointError::Format { reason };
     let neither = || no("it is neither a PyTorch archive nor safetensors".to_owned());
@@ -58,7 +60,10 @@ pub(super) fn open(
         let stored = Stored {
             element: element(info.dtype),
             shape: info.shape.clone(),
-            place: Place::File(data_start + start as u64),
+            place: Place::File {
+                file: number,
+                offset: data_start + start as u64,
+            },
         };
         tensors.insert(name, stored);
     }

@@ -2,52 +2,38 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use medsam3_files::{ScratchFolder, check_output_folder, follow_links};
 
 use crate::{
     DirectorySource, MANIFEST_FILE, MODEL_CARD_FILE, Manifest, Reader, TOKENIZER_FILE, WeightsError,
 };
 
-/// The hidden folder; removed on drop unless it became the target.
-pub(super) struct Scratch {
-    target: PathBuf,
-    path: PathBuf,
+/// Finds out before the work whether a model folder can be written at `target`: it is no other folder, and the disk
+/// takes files and has `needed_bytes` free.
+///
+/// # Errors
+/// [`WeightsError::NotAModelFolder`] or [`WeightsError::Write`].
+pub fn check_model_target(target: &Path, needed_bytes: u64) -> Result<(), WeightsError> {
+    let scratch = open(target)?;
+    check_output_folder(scratch.path(), needed_bytes).map_err(|e| cannot_write(&e))
 }
 
-impl Scratch {
-    pub(super) fn beside(target: &Path) -> Result<Self, WeightsError> {
-        let target = std::path::absolute(target).map_err(|e| cannot_write(&e))?;
-        refuse_other_folders(&target)?;
-        let name = target.file_name().map(|n| n.to_string_lossy().into_owned());
-        let name = name.unwrap_or_else(|| "model".to_owned());
-        let path = target.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        if path.exists() {
-            fs::remove_dir_all(&path).map_err(|e| cannot_write(&e))?;
-        }
-        fs::create_dir_all(&path).map_err(|e| cannot_write(&e))?;
-        Ok(Self { target, path })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // After a success the folder has moved; after a failure there is nobody left to tell.
-        let _ = fs::remove_dir_all(&self.path);
-    }
+pub(super) fn open(target: &Path) -> Result<ScratchFolder, WeightsError> {
+    let target = follow_links(target).map_err(|e| cannot_write(&e))?;
+    refuse_other_folders(&target)?;
+    ScratchFolder::beside(&target).map_err(|e| cannot_write(&e))
 }
 
 /// A model folder that is complete but not in its place yet. Dropping it leaves the target as it was.
 pub struct Sealed {
-    scratch: Scratch,
+    scratch: ScratchFolder,
     manifest: Manifest,
 }
 
 impl Sealed {
-    pub(super) fn new(scratch: Scratch, manifest: Manifest) -> Self {
+    pub(super) fn new(scratch: ScratchFolder, manifest: Manifest) -> Self {
         Self { scratch, manifest }
     }
 
@@ -64,26 +50,12 @@ impl Sealed {
     /// # Errors
     /// [`WeightsError::Write`]; the target is then as it was.
     pub fn put_in_place(self) -> Result<Manifest, WeightsError> {
-        let Scratch { target, path } = &self.scratch;
-        let (old_card, new_card) = (target.join(MODEL_CARD_FILE), path.join(MODEL_CARD_FILE));
+        let old_card = self.scratch.target().join(MODEL_CARD_FILE);
+        let new_card = self.scratch.path().join(MODEL_CARD_FILE);
         if old_card.exists() && !new_card.exists() {
             fs::copy(&old_card, &new_card).map_err(|e| cannot_write(&e))?;
         }
-        // A folder that is not empty cannot be renamed over: the old one steps aside first.
-        let aside = path.with_extension("old");
-        let replaces = target.exists();
-        if replaces {
-            fs::rename(target, &aside).map_err(|e| cannot_write(&e))?;
-        }
-        if let Err(error) = fs::rename(path, target) {
-            if replaces {
-                fs::rename(&aside, target).map_err(|e| cannot_write(&e))?;
-            }
-            return Err(cannot_write(&error));
-        }
-        if replaces {
-            fs::remove_dir_all(&aside).map_err(|e| cannot_write(&e))?;
-        }
+        self.scratch.put_in_place().map_err(|e| cannot_write(&e))?;
         Ok(self.manifest)
     }
 }

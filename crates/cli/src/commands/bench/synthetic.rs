@@ -78,7 +78,7 @@ pub fn count(config: &Sam3Config) -> Result<()> {
         issued: flops::issued(config),
         issued_in_tiles: flops::issued_in_tiles(config),
     };
-    println!("{}", serde_json::to_string(&operations)?);
+    crate::terminal::json(&operations)?;
     Ok(())
 }
 
@@ -141,7 +141,7 @@ pub fn run(config: &Sam3Config, device: &Device, rounds: u16) -> Result<()> {
             issued_flops: flops::issued(config).total(),
             peak_memory_bytes: memory::peak_bytes(),
         };
-        println!("{}", serde_json::to_string(&line)?);
+        crate::terminal::json(&line)?;
     }
     Ok(())
 }

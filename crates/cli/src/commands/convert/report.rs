@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::job::Converted;
+use crate::terminal;
 
 /// One line on a terminal, or one JSON object per percent.
 pub struct Progress {
@@ -50,9 +51,8 @@ impl Progress {
         if self.json && self.said != Some((stage, percent)) {
             self.said = Some((stage, percent));
             let step = Step { stage, done, total };
-            if let Ok(line) = serde_json::to_string(&step) {
-                println!("{line}");
-            }
+            // A conversion goes on without a reader; its result says so at the end.
+            let _ = terminal::json(&step);
         }
     }
 
@@ -95,17 +95,22 @@ pub fn print(converted: &Converted, json: bool) -> Result<()> {
         verified: true,
     };
     if json {
-        println!("{}", serde_json::to_string(&result)?);
+        terminal::json(&result)?;
         return Ok(());
     }
-    println!(
+    say!(
         "{}: {} tensors from the layout of {}, {}, {} files, {} bytes, verified",
-        result.name, result.tensors, result.layout, result.precision, result.files, result.bytes
-    );
-    println!("checkpoint SHA-256 {}", result.checkpoint_sha256);
-    println!("{} prompts need no text encoder", result.vocabulary_prompts);
+        result.name,
+        result.tensors,
+        result.layout,
+        result.precision,
+        result.files,
+        result.bytes
+    )?;
+    say!("checkpoint SHA-256 {}", result.checkpoint_sha256)?;
+    say!("{} prompts need no text encoder", result.vocabulary_prompts)?;
     if !result.left_out.is_empty() {
-        println!("left out: {}", result.left_out.join(", "));
+        say!("left out: {}", result.left_out.join(", "))?;
     }
     Ok(())
 }

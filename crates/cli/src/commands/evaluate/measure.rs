@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use medsam3_engine::{Segmenter, Thresholds};
+use medsam3_engine::{CancelToken, Segmenter, Thresholds};
 use medsam3_eval::{Case, Confidence, Question, match_instances};
 use medsam3_imaging::Rgb8;
 use medsam3_train::TrainError;
@@ -13,6 +13,7 @@ use medsam3_train::corpus::{Dataset, Item, Truth, questions};
 
 use super::Arguments;
 use super::rule::RuleChoice;
+use crate::failure;
 
 /// What was measured.
 pub struct Measured {
@@ -20,6 +21,8 @@ pub struct Measured {
     pub cases: Vec<Case>,
     /// Images asked anything.
     pub images: usize,
+    /// Images there were to ask, where a signal ended the work before the last.
+    pub stopped_of: Option<usize>,
     /// By the wall clock.
     pub seconds: f64,
 }
@@ -72,6 +75,7 @@ pub fn measure(
     segmenter: &mut Segmenter,
     datasets: &[Dataset],
     jobs: &[Job<'_>],
+    cancel: &CancelToken,
 ) -> Result<Measured> {
     let bar = ProgressBar::new(jobs.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:30} {pos}/{len}, {eta} left") {
@@ -81,9 +85,14 @@ pub fn measure(
     let mut measured = Measured {
         cases: Vec::new(),
         images: 0,
+        stopped_of: None,
         seconds: 0.0,
     };
     for &(at, item) in jobs {
+        if cancel.is_cancelled() {
+            measured.stopped_of = Some(jobs.len());
+            break;
+        }
         let Some(set) = datasets.get(at) else {
             continue;
         };
@@ -91,15 +100,16 @@ pub fn measure(
         let image = read_image(arguments, set, item)?;
         let folder = arguments.corpus.join(&set.name);
         let truths = questions(&folder, set, item, (image.width, image.height))?;
-        if !truths.is_empty() {
-            pollster::block_on(segmenter.open(&image))?;
-            measured.images += 1;
-        }
-        for truth in truths {
-            measured
-                .cases
-                .push(ask(arguments, segmenter, set, item, &truth)?);
-        }
+        let cases = match ask_all(arguments, segmenter, set, item, &image, &truths) {
+            // The cases of whole images are kept.
+            Err(error) if failure::is_cancelled(&error) => {
+                measured.stopped_of = Some(jobs.len());
+                break;
+            }
+            other => other?,
+        };
+        measured.images += usize::from(!cases.is_empty());
+        measured.cases.extend(cases);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -118,6 +128,22 @@ pub fn read_image(arguments: &Arguments, set: &Dataset, item: &Item) -> Result<R
     medsam3_imaging::open(&bytes)
         .and_then(|picture| picture.render(0, None))
         .with_context(name)
+}
+
+/// Asks everything of an image.
+fn ask_all(
+    arguments: &Arguments,
+    segmenter: &mut Segmenter,
+    set: &Dataset,
+    item: &Item,
+    image: &Rgb8,
+    truths: &[Truth],
+) -> Result<Vec<Case>> {
+    if !truths.is_empty() {
+        pollster::block_on(segmenter.open(image))?;
+    }
+    let ask = |truth| ask(arguments, segmenter, set, item, truth);
+    truths.iter().map(ask).collect()
 }
 
 fn ask(

@@ -17,17 +17,17 @@ pub fn print(json: bool, evaluation: &Evaluation) -> Result<()> {
     if json {
         for row in &evaluation.rows {
             let line = serde_json::to_value(row)?;
-            println!("{}", tagged("row", line));
+            say!("{}", tagged("row", line))?;
         }
         let mut whole = serde_json::to_value(evaluation)?;
         if let Some(fields) = whole.as_object_mut() {
             fields.remove("rows");
         }
-        println!("{}", tagged("summary", whole));
+        say!("{}", tagged("summary", whole))?;
         return Ok(());
     }
     for row in &evaluation.rows {
-        println!(
+        say!(
             "{:<20} {:<30} n {:>4}  Dice {}  IoU {}  NSD {}  HD95 {} px  absent {:>4}  shown {}",
             row.dataset,
             row.prompt,
@@ -38,9 +38,9 @@ pub fn print(json: bool, evaluation: &Evaluation) -> Result<()> {
             number(row.hd95_px, 1),
             row.absent,
             number(row.false_positive_rate, 2),
-        );
+        )?;
         if let Some(found) = &row.instances {
-            println!(
+            say!(
                 "{:<51} F1 {}  AP50 {}  {} of {} objects matched by {} instances",
                 "",
                 number(found.f1, 3),
@@ -48,14 +48,14 @@ pub fn print(json: bool, evaluation: &Evaluation) -> Result<()> {
                 found.matched,
                 found.drawn,
                 found.kept
-            );
+            )?;
         }
     }
-    println!(
+    say!(
         "mean Dice {}  mean false-positive rate {}",
         number(evaluation.mean_dice, 3),
         number(evaluation.mean_false_positive_rate, 3)
-    );
+    )?;
     Ok(())
 }
 
@@ -63,14 +63,14 @@ pub fn print(json: bool, evaluation: &Evaluation) -> Result<()> {
 pub fn print_wordings(json: bool, rows: &[WordingRow]) -> Result<()> {
     for row in rows {
         if json {
-            println!("{}", tagged("wording", serde_json::to_value(row)?));
+            say!("{}", tagged("wording", serde_json::to_value(row)?))?;
             continue;
         }
         let WordingRow {
             wording,
             comparison,
         } = row;
-        println!(
+        say!(
             "{:<16} {:<12} {:<40} n {:>4}  Dice {}  beside \"{}\" {}  difference {}",
             wording.dataset,
             wording.group,
@@ -80,7 +80,7 @@ pub fn print_wordings(json: bool, rows: &[WordingRow]) -> Result<()> {
             wording.beside.join("\", \""),
             number(Some(comparison.dice_beside), 3),
             number(Some(comparison.difference), 3),
-        );
+        )?;
     }
     Ok(())
 }
@@ -125,7 +125,14 @@ pub fn about(
     let command: Vec<String> = std::env::args().skip(1).collect();
     About {
         model: dated(&manifest.name, &manifest.provenance.date),
-        split: arguments.split.name().to_owned(),
+        split: match measured.stopped_of {
+            None => arguments.split.name().to_owned(),
+            Some(total) => format!(
+                "{} (stopped after {} of {total} images)",
+                arguments.split.name(),
+                measured.images
+            ),
+        },
         rule: RuleChoice::sentence(arguments.rule, arguments.threshold),
         device,
         command: format!("medsam3 {}", command.join(" ")),

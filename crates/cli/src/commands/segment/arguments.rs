@@ -24,7 +24,7 @@ pub struct Arguments {
     /// Images: DICOM, PNG or JPEG
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// What to find, in words; may be given several times
+    /// What to find, in words; several by commas, or by giving it several times
     #[arg(long = "prompt", required = true, value_name = "P", value_parser = prompt)]
     pub prompts: Vec<String>,
     /// The model folder; by default the model that comes with the program
@@ -54,6 +54,9 @@ pub struct Arguments {
     /// What to write into it: png (masks), csv (measurements.csv)
     #[arg(long, value_name = "F,F", value_delimiter = ',', default_value = "png", value_parser = format)]
     pub formats: Vec<Format>,
+    /// Replace results of the same name in that folder; without it they stay, and other results are an error
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
     /// One JSON object per line instead of text
     #[arg(long)]
     pub json: bool,
@@ -95,8 +98,15 @@ fn format(text: &str) -> Result<Format, String> {
     }
 }
 
+impl Arguments {
+    /// Every prompt once, in order.
+    pub fn prompts(&self) -> Vec<String> {
+        medsam3_engine::split_prompts(&self.prompts.join(","))
+    }
+}
+
 fn prompt(text: &str) -> Result<String, String> {
-    if medsam3_engine::clean(text).is_empty() {
+    if medsam3_engine::split_prompts(text).is_empty() {
         return Err("the prompt is empty; type what to find, for example \"lungs\"".to_owned());
     }
     Ok(text.to_owned())

@@ -1,18 +1,22 @@
-//! Where results go: records to standard output, masks and a table of measurements to the output folder. Files are
-//! written beside their name and renamed, so that none is ever half there.
+//! Where results go: records to standard output, masks and a table of measurements to the output folder. Nothing that
+//! is there is replaced unless the user asks for it, and no file is ever half there.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use medsam3_files::{Existing, atomic_write_bytes, check_output_folder};
 use medsam3_imaging::Mask;
 
 use super::arguments::Format;
+use super::names;
 use super::record::Record;
-use crate::failure::UsageError;
+use super::table::Table;
+use crate::failure::CommandError;
+use crate::terminal;
 
-const TABLE: &str = "measurements.csv";
+/// Free space that a run needs to begin: masks are small, and their number is not known.
+const NEEDED_BYTES: u64 = 1 << 20;
 
 /// The folder asked for.
 #[derive(Clone, Copy)]
@@ -21,145 +25,134 @@ pub struct Target<'a> {
     pub folder: &'a Path,
     /// What to write into it.
     pub formats: &'a [Format],
+    /// Whether results that are there may be replaced.
+    pub overwrite: bool,
 }
 
 /// Takes results as they come.
 pub struct Output {
-    folder: Option<PathBuf>,
-    masks: bool,
-    table: Option<csv::Writer<Vec<u8>>>,
+    masks: Option<Masks>,
+    table: Option<Table>,
     json: bool,
 }
 
+/// Where masks go, and what they are called.
+struct Masks {
+    folder: PathBuf,
+    existing: Existing,
+    stems: Vec<String>,
+    slugs: Vec<String>,
+}
+
+/// Which result a mask belongs to.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// Which of the inputs.
+    pub input: usize,
+    /// Which frame, of a file with several.
+    pub frame: Option<usize>,
+    /// Which of the prompts.
+    pub prompt: usize,
+}
+
 impl Output {
-    /// Makes the folder, if one is asked for.
-    pub fn new(target: Option<Target<'_>>, json: bool) -> Result<Self> {
-        let Some(Target { folder, formats }) = target else {
+    /// Makes the folder, if one is asked for, and tries whether it can be written.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or written, or a table in it that is not ours.
+    pub fn new(
+        target: Option<Target<'_>>,
+        inputs: &[PathBuf],
+        prompts: &[String],
+        json: bool,
+    ) -> Result<Self> {
+        let Some(target) = target else {
             return Ok(Self {
-                folder: None,
-                masks: false,
+                masks: None,
                 table: None,
                 json,
             });
         };
-        std::fs::create_dir_all(folder).context("making the output folder")?;
-        let wanted = |format| formats.contains(&format);
+        let folder = target.folder;
+        check_output_folder(folder, NEEDED_BYTES).map_err(|error| CommandError {
+            code: "OUTPUT-FOLDER",
+            message: format!("{} cannot be written: {error}", folder.display()),
+            next_step: "Choose another folder with --out, or check its permissions and the free space.",
+        })?;
+        let wanted = |format| target.formats.contains(&format);
+        let masks = wanted(Format::Png).then(|| Masks {
+            folder: folder.to_owned(),
+            existing: if target.overwrite {
+                Existing::Replace
+            } else {
+                Existing::Keep
+            },
+            stems: names::stems(inputs),
+            slugs: names::slugs(prompts),
+        });
+        let table = wanted(Format::Csv).then(|| Table::open(folder, target.overwrite));
         Ok(Self {
-            folder: Some(folder.to_owned()),
-            masks: wanted(Format::Png),
-            table: wanted(Format::Csv).then(|| csv::Writer::from_writer(Vec::new())),
+            masks,
+            table: table.transpose()?,
             json,
         })
     }
 
-    /// Two results under one name would leave one of them.
-    pub fn refuse_collisions(&self, inputs: &[PathBuf], prompts: &[String]) -> Result<()> {
-        if !self.masks {
-            return Ok(());
-        }
-        let mut named = BTreeMap::new();
-        for input in inputs {
-            for prompt in prompts {
-                let name = mask_name(input, prompt);
-                if let Some(other) = named.insert(name.clone(), input) {
-                    let (a, b) = (other.display(), input.display());
-                    let reason =
-                        format!("two masks would be named {name} ({a} and {b}); run them apart");
-                    return Err(UsageError(reason).into());
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Writes a mask, if masks are asked for, and gives the file's name.
-    pub fn mask(&self, input: &Path, prompt: &str, mask: &Mask) -> Result<Option<String>> {
-        let Some(folder) = self.folder.as_deref().filter(|_| self.masks) else {
-            return Ok(None);
-        };
-        let name = mask_name(input, prompt);
-        write_whole(&folder.join(&name), &mask.to_png()).context("writing a mask")?;
-        Ok(Some(name))
+    ///
+    /// # Errors
+    /// A file of that name with another content, unless it may be replaced.
+    pub fn mask(&self, place: Place, mask: &Mask) -> Result<Option<String>> {
+        self.masks
+            .as_ref()
+            .map(|masks| masks.write(place, mask))
+            .transpose()
     }
 
     /// Says a record and notes it for the table.
     pub fn record(&mut self, record: &Record<'_>) -> Result<()> {
-        let mut out = std::io::stdout().lock();
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string(record)?)?;
-        } else {
-            writeln!(out, "{record}")?;
-        }
         if let Some(table) = &mut self.table {
-            table.serialize(record.row())?;
+            table.add(&record.row())?;
         }
-        Ok(())
-    }
-
-    /// Writes the table.
-    pub fn finish(&mut self) -> Result<()> {
-        if let (Some(folder), Some(table)) = (&self.folder, self.table.take()) {
-            let table = table
-                .into_inner()
-                .map_err(|e| anyhow::anyhow!("{}", e.error()))?;
-            write_whole(&folder.join(TABLE), &table).context("writing the table")?;
+        if self.json {
+            terminal::json(record)
+        } else {
+            Ok(say!("{record}")?)
         }
-        Ok(())
+    }
+
+    /// Brings what was noted to the disk: after every input, so that no end of the program costs more than one.
+    pub fn flush(&mut self) -> Result<()> {
+        self.table.as_mut().map_or(Ok(()), Table::write)
     }
 }
 
-/// `<stem>.<prompt>.png`, the prompt in lower case and everything but letters and digits as `-`.
-fn mask_name(input: &Path, prompt: &str) -> String {
-    let stem = input
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned());
-    let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
-    let prompt: String = prompt.trim().to_lowercase().chars().map(plain).collect();
-    format!("{}.{prompt}.png", stem.unwrap_or_default())
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let part = path.with_extension("part");
-    std::fs::write(&part, bytes)?;
-    std::fs::rename(&part, path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn masks_are_named_by_stem_and_prompt() {
-        assert_eq!(
-            mask_name(Path::new("a/chest.1.dcm"), " Left Lung"),
-            "chest.1.left-lung.png"
+impl Masks {
+    fn write(&self, place: Place, mask: &Mask) -> Result<String> {
+        let part = |list: &[String], at: usize| list.get(at).cloned().unwrap_or_default();
+        let (stem, slug) = (
+            part(&self.stems, place.input),
+            part(&self.slugs, place.prompt),
         );
-        assert_eq!(
-            mask_name(Path::new("IM0001"), "L4/L5 disc"),
-            "IM0001.l4-l5-disc.png"
-        );
-        assert_eq!(
-            mask_name(Path::new("x.png"), "Ödem, größer"),
-            "x.ödem--größer.png"
-        );
-    }
-
-    #[test]
-    fn masks_of_one_name_are_bad_usage() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = Target {
-            folder: folder.path(),
-            formats: &[Format::Png],
-        };
-        let output = Output::new(Some(target), false).unwrap();
-        let inputs = ["a/1.png", "b/1.jpg"].map(PathBuf::from);
-        let prompts = ["lung".to_owned()];
-        let error = output.refuse_collisions(&inputs, &prompts).unwrap_err();
-        assert!(error.is::<UsageError>() && error.to_string().contains("1.lung.png"));
-        let prompts = ["Left lung".to_owned(), "left-lung".to_owned()];
-        assert!(output.refuse_collisions(&inputs[..1], &prompts).is_err());
-        output
-            .refuse_collisions(&inputs[..1], &prompts[..1])
-            .unwrap();
+        let name = names::mask(&stem, place.frame, &slug);
+        let (path, bytes) = (self.folder.join(&name), mask.to_png());
+        match atomic_write_bytes(&path, self.existing, &bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // The same result again takes nothing away.
+                if std::fs::read(&path).is_ok_and(|old| old == bytes) {
+                    return Ok(name);
+                }
+                Err(CommandError {
+                    code: "OUTPUT-EXISTS",
+                    message: format!("{name} is already there and is another file"),
+                    next_step: "Use --overwrite to replace it, or choose another folder with --out.",
+                }
+                .into())
+            }
+            written => {
+                written.with_context(|| format!("writing {name}"))?;
+                Ok(name)
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use medsam3_engine::{PromptResult, Seconds};
+use medsam3_engine::{PromptResult, Seconds, Warning};
 use medsam3_weights::MaskRule;
 use serde::Serialize;
 
@@ -40,6 +40,10 @@ pub struct Record<'a> {
     prompt: &'a str,
     /// The prompt was longer than the model's context and its end was not read.
     truncated: bool,
+    /// Whether the model was trained on the words; if not, its scores say nothing.
+    words_known: bool,
+    /// What to know beside the result.
+    warnings: Vec<WarningRecord>,
     presence: f32,
     /// Best score of any query, kept or not.
     score: f32,
@@ -59,6 +63,24 @@ pub struct Record<'a> {
     seconds: Seconds,
     device: &'a str,
     model: &'a str,
+}
+
+/// Something to be said beside a result.
+#[derive(Debug, Serialize)]
+struct WarningRecord {
+    code: &'static str,
+    message: String,
+    next_step: &'static str,
+}
+
+impl From<Warning> for WarningRecord {
+    fn from(warning: Warning) -> Self {
+        Self {
+            code: warning.code(),
+            message: warning.message(),
+            next_step: warning.next_step(),
+        }
+    }
 }
 
 /// An input that failed.
@@ -81,6 +103,28 @@ pub struct Row<'a> {
     instances: usize,
     area_px: usize,
     area_mm2: Option<f64>,
+    words_known: bool,
+    mask: Option<&'a str>,
+    model: &'a str,
+}
+
+impl Row<'_> {
+    /// The fields, in their order.
+    pub const COLUMNS: [&'static str; 11] = [
+        "input",
+        "frame",
+        "prompt",
+        "presence",
+        "score",
+        "instances",
+        "area_px",
+        "area_mm2",
+        "words_known",
+        "mask",
+        "model",
+    ];
+    /// The first of them say what was asked: input, frame and prompt.
+    pub const KEY: usize = 3;
 }
 
 impl<'a> Record<'a> {
@@ -99,6 +143,8 @@ impl<'a> Record<'a> {
             frame: about.frame,
             prompt: &result.prompt,
             truncated: result.truncated,
+            words_known: result.words_known,
+            warnings: result.warnings().into_iter().map(Into::into).collect(),
             presence: result.presence,
             score: result.best_score,
             instances: instances.collect(),
@@ -128,6 +174,9 @@ impl<'a> Record<'a> {
             instances: self.instances.len(),
             area_px: self.area_px,
             area_mm2: self.area_mm2,
+            words_known: self.words_known,
+            mask: self.mask.as_deref(),
+            model: self.model,
         }
     }
 }
@@ -167,11 +216,13 @@ impl fmt::Display for Record<'_> {
             "  ({image:.2} s image, {:.2} s prompt)",
             text + prompt + masks
         )?;
-        if self.truncated {
-            write!(
-                f,
-                "\n  warning: the prompt is longer than the model reads; its end was cut off"
-            )?;
+        for warning in &self.warnings {
+            let WarningRecord {
+                code,
+                message,
+                next_step,
+            } = warning;
+            write!(f, "\n  warning [{code}]: {message} {next_step}")?;
         }
         Ok(())
     }

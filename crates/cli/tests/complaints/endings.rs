@@ -1,0 +1,242 @@
+//! However a program ends, nothing panics, what is done is kept, and the exit code is the one that a shell expects.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::shapes::{config, write_corpus};
+use crate::tiny_model::Fixture;
+use crate::{errors, leftovers};
+
+const INTERRUPTED: i32 = 130;
+const TERMINATED: i32 = 143;
+const BROKEN_PIPE: i32 = 141;
+
+fn program(fixture: &Fixture, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_medsam3"));
+    command
+        .current_dir(fixture.path(""))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn signal(child: &Child, name: &str) {
+    let kill = Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+}
+
+/// The code of a program that ended by itself, or that of its signal as a shell gives it.
+fn code(status: std::process::ExitStatus) -> i32 {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt as _;
+        if let Some(signal) = status.signal() {
+            return 128 + signal;
+        }
+    }
+    status.code().unwrap()
+}
+
+fn segment_many<'a>() -> Vec<&'a str> {
+    let mut arguments = vec![
+        "segment",
+        "--model",
+        "model",
+        "--device",
+        "cpu",
+        "--prompt",
+        "left lung",
+        "--json",
+    ];
+    arguments.extend(["--out", "out", "--formats", "png,csv"]);
+    arguments.extend(std::iter::repeat_n("phantom.png", 400));
+    arguments
+}
+
+/// Every command, into a pipe whose reader goes away after the first line.
+#[test]
+fn a_reader_that_leaves_ends_a_command_quietly() {
+    let fixture = Fixture::new();
+    let many = segment_many();
+    let commands: [&[&str]; 4] = [
+        &many,
+        &["inspect", "model"],
+        &["inspect", "model", "--json"],
+        &["--help"],
+    ];
+    for arguments in commands {
+        let mut child = program(&fixture, arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        BufReader::with_capacity(1, child.stdout.take().unwrap())
+            .read_line(&mut first)
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(!first.is_empty());
+        assert!(
+            errors(&output).is_empty(),
+            "{arguments:?}: {}",
+            errors(&output)
+        );
+        let code = code(output.status);
+        assert!(
+            [0, BROKEN_PIPE].contains(&code),
+            "{:?}: {code}",
+            arguments[0]
+        );
+    }
+    // What was computed is in the table nevertheless.
+    let table = fs::read_to_string(fixture.path("out/measurements.csv")).unwrap();
+    assert!(table.lines().count() > 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_output_is_an_error_and_no_panic() {
+    let fixture = Fixture::new();
+    for arguments in [
+        &["inspect", "model"][..],
+        &[
+            "segment",
+            "--model",
+            "model",
+            "--device",
+            "cpu",
+            "phantom.png",
+            "--prompt",
+            "left lung",
+        ],
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = program(&fixture, arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(errors(&output).contains("[STDOUT]"), "{}", errors(&output));
+        // Standard error full too: nobody can be told, and the code says it.
+        let full = || File::options().write(true).open("/dev/full").unwrap();
+        let output = program(&fixture, arguments)
+            .stdout(full())
+            .stderr(full())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_batch_keeps_what_is_done() {
+    for (name, expected) in [("INT", INTERRUPTED), ("TERM", TERMINATED)] {
+        let fixture = Fixture::new();
+        let mut child = program(&fixture, &segment_many())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for _ in 0..3 {
+            lines.next().unwrap().unwrap();
+        }
+        signal(&child, name);
+        let said = 3 + lines.count();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(output.status), expected, "{}", errors(&output));
+        let table = fs::read_to_string(fixture.path("out/measurements.csv")).unwrap();
+        assert_eq!(table.lines().count(), said + 1, "a row for every record");
+    }
+}
+
+/// Signals at any moment, also before there is anything to keep.
+#[cfg(unix)]
+#[test]
+fn a_signal_at_any_moment_leaves_no_half_file() {
+    let fixture = Fixture::new();
+    for round in 0..50_u64 {
+        let (name, expected) = [("INT", INTERRUPTED), ("TERM", TERMINATED)][(round % 2) as usize];
+        let child = program(&fixture, &segment_many())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The same moments each time: 0 to 0.2 s, not in order.
+        std::thread::sleep(Duration::from_millis(round * 37 % 200));
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            [expected, 0].contains(&code(output.status)),
+            "{}",
+            errors(&output)
+        );
+        assert!(!errors(&output).contains("panicked"), "{}", errors(&output));
+        let table = fixture.path("out/measurements.csv");
+        if let Ok(text) = fs::read_to_string(table) {
+            let rows = csv::Reader::from_reader(text.as_bytes())
+                .into_records()
+                .map(|row| row.unwrap().len());
+            assert!(rows.into_iter().all(|fields| fields == 11));
+        }
+    }
+    let out = fixture.path("out");
+    if out.is_dir() {
+        assert!(leftovers(&out).is_empty());
+    }
+}
+
+#[test]
+fn training_outlives_its_output() {
+    let folder = tempfile::tempdir().unwrap();
+    write_corpus(folder.path());
+    let file = config(folder.path(), "run", 8);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_medsam3"))
+        .args(["train", file.to_str().unwrap(), "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 1];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert!(
+        folder
+            .path()
+            .join("run/checkpoint-0000008.safetensors")
+            .is_file()
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_training_saves_and_says_so() {
+    for (name, expected) in [("INT", INTERRUPTED), ("TERM", TERMINATED)] {
+        let folder = tempfile::tempdir().unwrap();
+        write_corpus(folder.path());
+        let file = config(folder.path(), "run", 1_000_000);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_medsam3"))
+            .args(["train", file.to_str().unwrap(), "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let begun = lines
+            .by_ref()
+            .find(|line| line.as_ref().unwrap().contains("progress"));
+        assert!(begun.is_some());
+        signal(&child, name);
+        let since = Instant::now();
+        assert!(lines.last().unwrap().unwrap().contains("\"saved\""));
+        let output = child.wait_with_output().unwrap();
+        assert!(since.elapsed() < Duration::from_secs(60));
+        assert_eq!(code(output.status), expected, "{}", errors(&output));
+        let saved = crate::names(&folder.path().join("run"));
+        assert!(
+            saved.iter().any(|name| name.starts_with("checkpoint-")),
+            "{saved:?}"
+        );
+    }
+}
