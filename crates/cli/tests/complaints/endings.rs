@@ -240,3 +240,42 @@ fn a_stopped_training_saves_and_says_so() {
         );
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_evaluation_keeps_what_is_done() {
+    const TIMES: usize = 500;
+    let fixture = Fixture::new();
+    write_corpus(&fixture.path(""));
+    // The same pictures many times, so that there is time to stop.
+    let path = fixture.path("shapes/dataset.json");
+    let mut dataset: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let items = dataset["items"].as_array().unwrap().clone();
+    let many = (0..TIMES).flat_map(|time| {
+        items.iter().map(move |item| {
+            let mut item = item.clone();
+            item["id"] = format!("{time}-{}", item["id"]).into();
+            item
+        })
+    });
+    dataset["items"] = many.collect();
+    fs::write(&path, dataset.to_string()).unwrap();
+    let arguments = [
+        "evaluate", "--model", "model", "--device", "cpu", "--corpus", ".", "--split", "train",
+        "--report", "report", "--json",
+    ];
+    let child = program(&fixture, &arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(output.status), INTERRUPTED, "{}", errors(&output));
+    let cases = fs::read_to_string(fixture.path("report/cases.jsonl")).unwrap();
+    let cases = cases.lines().count();
+    assert!(0 < cases && cases < 8 * TIMES, "{cases} cases");
+    let report = fs::read_to_string(fixture.path("report/report.md")).unwrap();
+    assert!(report.contains("stopped after"), "{report}");
+    assert!(!output.stdout.is_empty());
+}
