@@ -304,7 +304,7 @@ fn a_stop_leaves_the_old_model() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(
         output.status.code(),
-        Some(1),
+        Some(130),
         "after {rest} lines: {}",
         stderr(&output)
     );

@@ -233,9 +233,11 @@ fn full_metrics_and_curves_are_named_and_cost_no_checkpoint() {
     assert!(checkpoints(&run) == kept);
     std::fs::remove_file(&metrics).expect("room again");
     std::fs::write(&metrics, lines).expect("as it was");
-    let aside = run.join("curves.tmp");
-    std::os::unix::fs::symlink("/dev/full", &aside).expect("a full disk");
+    let curves = run.join("curves.svg");
+    std::fs::remove_file(&curves).ok();
+    std::os::unix::fs::symlink("/dev/full", &curves).expect("a full disk");
     assert_fails(&train(&config, &["--resume"]), "TRAIN-WRITE", "curves.svg");
+    std::fs::remove_file(&curves).expect("room again");
     // The last checkpoint was written before the drawing: nothing is left to do but the drawing itself.
     assert_done(&train(&config, &["--resume"]));
     assert!(run.join("curves.svg").is_file());

@@ -29,6 +29,10 @@ pub fn atomic_write(
     existing: Existing,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
+    if let Some(device) = device(path)? {
+        let mut file = File::options().write(true).open(device)?;
+        return write(&mut file);
+    }
     fill_and_rename(path, existing, |file| write(file.as_file_mut()))
 }
 
@@ -41,7 +45,19 @@ pub fn atomic_write_at(
     existing: Existing,
     write: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
+    if let Some(device) = device(path)? {
+        return write(&device);
+    }
     fill_and_rename(path, existing, |file| write(file.path()))
+}
+
+/// Where `path` leads, if that is a device or a pipe: such a thing is written into, and never replaced by a file.
+fn device(path: &Path) -> io::Result<Option<PathBuf>> {
+    let path = follow_links(path)?;
+    let is_device = path
+        .metadata()
+        .is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    Ok(is_device.then_some(path))
 }
 
 fn fill_and_rename(
@@ -220,6 +236,21 @@ mod tests {
         let circle = folder.path().join("circle");
         symlink("circle", &circle).unwrap();
         assert!(atomic_write_bytes(&circle, Existing::Replace, b"x").is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_into_and_stays_one() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+        let error = atomic_write_bytes(&link, Existing::Replace, b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        atomic_write_bytes(Path::new("/dev/null"), Existing::Keep, b"x").unwrap();
+        for device in ["/dev/full", "/dev/null"] {
+            assert!(fs::metadata(device).unwrap().file_type().is_char_device());
+        }
     }
 
     #[cfg(unix)]
