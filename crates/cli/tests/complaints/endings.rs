@@ -63,8 +63,33 @@ fn segment_many<'a>() -> Vec<&'a str> {
 fn a_reader_that_leaves_ends_a_command_quietly() {
     let fixture = Fixture::new();
     let many = segment_many();
-    let commands: [&[&str]; 4] = [
+    write_corpus(&fixture.path(""));
+    let checkpoint = crate::training::checkpoint(&fixture.path(""), &[]);
+    let checkpoint = checkpoint.to_str().unwrap();
+    let golden = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/parity/tiny.safetensors"
+    );
+    let commands: [&[&str]; 8] = [
         &many,
+        &[
+            "convert",
+            checkpoint,
+            "--out",
+            "converted",
+            "--config",
+            "default",
+            "--no-vocabulary",
+            "--json",
+        ],
+        &[
+            "evaluate", "--model", "model", "--device", "cpu", "--corpus", ".", "--split", "train",
+            "--json",
+        ],
+        &[
+            "evaluate", "--model", "model", "--device", "cpu", "--corpus", ".", "--split", "train",
+        ],
+        &["parity", golden, "--device", "cpu"],
         &["inspect", "model"],
         &["inspect", "model", "--json"],
         &["--help"],
