@@ -1,5 +1,6 @@
 //! A failure for people and for machines: its code, what happened, what to do. Bad usage exits with 2, the rest with 1.
 
+use medsam3_corpus::CorpusError;
 use medsam3_engine::EngineError;
 use medsam3_eval::EvalError;
 use medsam3_imaging::ImagingError;
@@ -43,6 +44,8 @@ pub fn describe(error: &anyhow::Error) -> Failure {
     } else if let Some(e) = error.downcast_ref::<CheckpointError>() {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<ImagingError>() {
+        (e.code(), Some(e.next_step()))
+    } else if let Some(e) = error.downcast_ref::<CorpusError>() {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<TrainError>() {
         (e.code(), Some(e.next_step()))

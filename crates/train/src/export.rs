@@ -15,7 +15,6 @@ use medsam3_weights::{
 
 use crate::checkpoint;
 use crate::config::TrainConfig;
-use crate::corpus::{Dataset, Split, keep_prompts, load_datasets};
 use crate::error::TrainError;
 use crate::foreign::foreign_prompts;
 use crate::measure::{FOREIGN, Judge};
@@ -24,6 +23,7 @@ use crate::parameters;
 use crate::prepare::{Prepared, prepare};
 use crate::record::{self, Record};
 use crate::tokens::PromptEncoder;
+use medsam3_corpus::{Dataset, Split, keep_prompts, load_datasets};
 
 /// Measures the newest checkpoint of a run and writes it to `target` as a model folder: half precision, adapters merged.
 /// Returns the table of the test split, which is empty where `table` is false.
@@ -33,7 +33,7 @@ use crate::tokens::PromptEncoder;
 pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report, TrainError> {
     let data = &config.data;
     let mut datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
-    keep_prompts(&mut datasets, data)?;
+    keep_prompts(&mut datasets, &data.prompts)?;
 
     let device = Device::flex();
     let model = config.model.init(&device);
