@@ -1,11 +1,12 @@
 //! A failure for people and for machines: its code, what happened, what to do. Bad usage exits with 2, a signal with
 //! 128 and its number, a reader who closed standard output with 141 as if by SIGPIPE, the rest with 1.
 
+use medsam3_corpus::CorpusError;
+use medsam3_corpus::import::ImportError;
 use medsam3_engine::EngineError;
 use medsam3_eval::EvalError;
 use medsam3_imaging::ImagingError;
 use medsam3_train::TrainError;
-use medsam3_train::import::ImportError;
 use medsam3_weights::{CheckpointError, WeightsError};
 use serde::Serialize;
 
@@ -75,6 +76,8 @@ pub fn describe(error: &anyhow::Error) -> Failure {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<ImagingError>() {
         (e.code(), Some(e.next_step()))
+    } else if let Some(e) = error.downcast_ref::<CorpusError>() {
+        (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<TrainError>() {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<EvalError>() {
@@ -125,7 +128,7 @@ pub fn is_cancelled(error: &anyhow::Error) -> bool {
         || matches!(error.downcast_ref(), Some(CheckpointError::Interrupted))
         || matches!(
             error.downcast_ref(),
-            Some(TrainError::Import(ImportError::Cancelled))
+            Some(CorpusError::Import(ImportError::Cancelled))
         )
 }
 

@@ -253,7 +253,11 @@ fn a_part_of_a_corpus_is_used_and_the_rest_is_named() {
         let output = sets(&[line]);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{line}: {errors}");
-        assert!(errors.contains("[TRAIN-CONFIG]"), "{line}: {errors}");
+        let code = match line.starts_with("data.prompts.shapes") {
+            true => "[CORPUS-UNKNOWN-PROMPT]",
+            false => "[TRAIN-CONFIG]",
+        };
+        assert!(errors.contains(code), "{line}: {errors}");
     }
 
     // A whole corpus is counted, and a step can be tried.

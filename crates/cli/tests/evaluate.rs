@@ -215,13 +215,13 @@ fn a_file_that_is_wrong_is_named() {
     GrayImage::from_pixel(63, 48, Luma([0]))
         .save(&mask)
         .unwrap();
-    fixture.fails_naming("1.mask.png", "TRAIN-MASK-SIZE");
+    fixture.fails_naming("1.mask.png", "CORPUS-MASK-SIZE");
     GrayImage::from_pixel(64, 48, Luma([7]))
         .save(&mask)
         .unwrap();
-    fixture.fails_naming("1.mask.png", "TRAIN-UNKNOWN-LABEL");
+    fixture.fails_naming("1.mask.png", "CORPUS-UNKNOWN-LABEL");
     std::fs::write(&mask, &good[..40]).unwrap();
-    fixture.fails_naming("1.mask.png", "TRAIN-DECODE");
+    fixture.fails_naming("1.mask.png", "CORPUS-DECODE");
     std::fs::write(&mask, &good).unwrap();
     let image = fixture.path("corpus/shapes/2.png");
     let bytes = std::fs::read(&image).unwrap();
@@ -232,7 +232,7 @@ fn a_file_that_is_wrong_is_named() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(
         output.status.code() == Some(1)
-            && text.contains("TRAIN-EMPTY-SPLIT")
+            && text.contains("CORPUS-EMPTY-SPLIT")
             && text.contains("index.json"),
         "{text}"
     );

@@ -66,7 +66,7 @@ fn a_dataset_is_imported_once_and_replaced_with_leave() {
         (&summary["images"], &summary["counts"]["train"]),
         (&3.into(), &3.into())
     );
-    assert_fails(&import(folder.path(), &[]), "TRAIN-IMPORT-EXISTS", "cells");
+    assert_fails(&import(folder.path(), &[]), "CORPUS-IMPORT-EXISTS", "cells");
     assert!(
         import(folder.path(), &["--replace", "--max-side", "20"])
             .status
@@ -94,7 +94,7 @@ fn a_wrong_manifest_is_named() {
         std::fs::write(folder.path().join("cells.toml"), text).expect("a manifest");
         assert_fails(
             &import(folder.path(), &[]),
-            "TRAIN-IMPORT-MANIFEST",
+            "CORPUS-IMPORT-MANIFEST",
             "cells.toml",
         );
         assert!(!folder.path().join("corpus").exists());
@@ -123,7 +123,7 @@ fn a_full_disk_leaves_the_corpus_as_it_was() {
         .arg(Path::new(FIXTURES).join("coco"))
         .output()
         .expect("bash");
-    assert_fails(&limited, "TRAIN-WRITE", "corpus");
+    assert_fails(&limited, "CORPUS-WRITE", "corpus");
     assert_eq!(
         std::fs::read_dir(folder.path().join("corpus"))
             .expect("the corpus")

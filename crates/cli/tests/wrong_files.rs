@@ -105,30 +105,30 @@ fn a_wrong_file_of_the_corpus_is_named_and_costs_no_checkpoint() {
         std::fs::write(path, &bytes[..bytes.len() / 2]).expect("cut");
     };
     let gray = |width: u32, value: u8| GrayImage::from_pixel(width, 64, Luma([value]));
-    breaks("3.jpg", &cut, "TRAIN-DECODE", &[]);
-    breaks("3.png", &cut, "TRAIN-DECODE", &[]);
+    breaks("3.jpg", &cut, "CORPUS-DECODE", &[]);
+    breaks("3.png", &cut, "CORPUS-DECODE", &[]);
     breaks(
         "9.jpg",
         &|path| std::fs::write(path, b"").expect("empty"),
-        "TRAIN-DECODE",
+        "CORPUS-DECODE",
         &[],
     );
     breaks(
         "3.png",
         &|path| gray(63, 0).save(path).expect("saved"),
-        "TRAIN-MASK-SIZE",
+        "CORPUS-MASK-SIZE",
         &[],
     );
     breaks(
         "3.png",
         &|path| gray(64, 7).save(path).expect("saved"),
-        "TRAIN-UNKNOWN-LABEL",
+        "CORPUS-UNKNOWN-LABEL",
         &[],
     );
     breaks(
         "dataset.json",
         &|path| std::fs::write(path, "{").expect("saved"),
-        "TRAIN-JSON",
+        "CORPUS-JSON",
         &[],
     );
     let without = |split: &'static str| {
@@ -143,7 +143,7 @@ fn a_wrong_file_of_the_corpus_is_named_and_costs_no_checkpoint() {
     breaks(
         "dataset.json",
         &without("train"),
-        "TRAIN-EMPTY-SPLIT",
+        "CORPUS-EMPTY-SPLIT",
         &["--set", "data.datasets=[\"shapes\"]"],
     );
     let validates = ["--set", "run.validate_every=3"];
@@ -152,13 +152,13 @@ fn a_wrong_file_of_the_corpus_is_named_and_costs_no_checkpoint() {
     without("val")(&path);
     assert_fails(
         &train(&config, &[&["--resume"], validates.as_slice()].concat()),
-        "TRAIN-EMPTY-SPLIT",
+        "CORPUS-EMPTY-SPLIT",
         "index.json",
     );
     std::fs::write(&path, good).expect("repaired");
     assert!(checkpoints(&run) == kept);
     std::fs::remove_file(shapes.join("5.jpg")).expect("gone");
-    assert_fails(&train(&config, &["--resume"]), "TRAIN-READ", "5.jpg");
+    assert_fails(&train(&config, &["--resume"]), "CORPUS-READ", "5.jpg");
     write_corpus(root);
     assert_done(&train(&config, &["--resume"]));
     assert_eq!(steps(&run), expected);

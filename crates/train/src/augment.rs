@@ -6,7 +6,7 @@
 use rand::{Rng, RngExt as _};
 
 use crate::config::AugmentConfig;
-use crate::corpus::{Raster, Sample};
+use medsam3_corpus::{Raster, Sample};
 
 /// Which symmetries a dataset allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

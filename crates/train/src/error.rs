@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::import::ImportError;
+use medsam3_corpus::CorpusError;
 
 /// A training that could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -58,44 +58,6 @@ pub enum TrainError {
         /// Which file.
         path: PathBuf,
     },
-    /// A mask is not as large as its image.
-    #[error("{} has {}x{} pixels, its image {}x{}", path.display(), found.0, found.1, image.0, image.1)]
-    MaskSize {
-        /// Which mask.
-        path: PathBuf,
-        /// Its width and height.
-        found: (usize, usize),
-        /// Those of the image.
-        image: (usize, usize),
-    },
-    /// A mask holds a label index that its dataset does not declare.
-    #[error("{} holds the label {label}, which its dataset does not declare", path.display())]
-    UnknownLabel {
-        /// Which mask.
-        path: PathBuf,
-        /// The index.
-        label: u8,
-    },
-    /// A dataset has no item in the part asked for.
-    #[error("{} lists no item of the split asked for ({split})", path.display())]
-    EmptySplit {
-        /// The file that lists the items.
-        path: PathBuf,
-        /// Part asked for.
-        split: &'static str,
-    },
-    /// A dataset is named that the corpus does not have.
-    #[error("the corpus has no dataset named {name}")]
-    UnknownDataset {
-        /// The name asked for.
-        name: String,
-    },
-    /// A dataset is named that must never be trained on.
-    #[error("{name} is an external test set and must not be trained on")]
-    ExternalDataset {
-        /// The name asked for.
-        name: String,
-    },
     /// No training image is left after filtering.
     #[error("no training image matches the tiers and names of the configuration")]
     EmptyCorpus,
@@ -136,9 +98,9 @@ pub enum TrainError {
         /// Optimiser step.
         step: usize,
     },
-    /// A published dataset could not be imported.
+    /// The corpus could not be read.
     #[error(transparent)]
-    Import(#[from] ImportError),
+    Corpus(#[from] CorpusError),
     /// Something below failed.
     #[error("{context}: {reason}")]
     Other {
@@ -159,18 +121,13 @@ impl TrainError {
             Self::Toml { .. } | Self::Config { .. } => "TRAIN-CONFIG",
             Self::Decode { .. } => "TRAIN-DECODE",
             Self::MaskKind { .. } => "TRAIN-MASK-KIND",
-            Self::MaskSize { .. } => "TRAIN-MASK-SIZE",
-            Self::UnknownLabel { .. } => "TRAIN-UNKNOWN-LABEL",
-            Self::EmptySplit { .. } => "TRAIN-EMPTY-SPLIT",
-            Self::UnknownDataset { .. } => "TRAIN-UNKNOWN-DATASET",
-            Self::ExternalDataset { .. } => "TRAIN-EXTERNAL-DATASET",
             Self::EmptyCorpus => "TRAIN-EMPTY-CORPUS",
             Self::Checkpoint { .. } => "TRAIN-CHECKPOINT",
             Self::RunExists { .. } => "TRAIN-RUN-EXISTS",
             Self::RunBusy { .. } => "TRAIN-RUN-BUSY",
             Self::Start { .. } => "TRAIN-START",
             Self::NotFinite | Self::Diverged { .. } => "TRAIN-DIVERGED",
-            Self::Import(error) => error.code(),
+            Self::Corpus(error) => error.code(),
             Self::Other { .. } => "TRAIN-OTHER",
         }
     }
@@ -181,22 +138,11 @@ impl TrainError {
             Self::Read { .. } | Self::Json { .. } | Self::Decode { .. } | Self::MaskKind { .. } => {
                 "Check that the path is right and that the file is complete."
             }
-            Self::MaskSize { .. } => {
-                "Write the mask on the pixels of its image; nothing is resized silently."
-            }
-            Self::UnknownLabel { .. } => {
-                "Add the label to `labels` in dataset.json, or repair the mask."
-            }
-            Self::EmptySplit { .. } => "Ask for another split or leave the dataset out.",
             Self::Write { .. } => {
                 "Check that `run.folder` can be written and that the disk is not full."
             }
             Self::Toml { .. } | Self::Config { .. } => {
                 "Compare the file with configs/default.toml."
-            }
-            Self::UnknownDataset { .. } => "Use a name from the corpus' index.json.",
-            Self::ExternalDataset { .. } => {
-                "Remove it from `data.datasets`; measure on it with `medsam3 evaluate`."
             }
             Self::EmptyCorpus => "Widen `data.tiers` or `data.datasets`.",
             Self::Checkpoint { .. } => {
@@ -212,7 +158,7 @@ impl TrainError {
             Self::NotFinite | Self::Diverged { .. } => {
                 "Lower `schedule.learning_rate`; with --resume the run goes on from its last checkpoint, if it has one."
             }
-            Self::Import(error) => error.next_step(),
+            Self::Corpus(error) => error.next_step(),
             Self::Other { .. } => "See the cause above.",
         }
     }

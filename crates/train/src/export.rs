@@ -15,7 +15,6 @@ use medsam3_weights::{
 
 use crate::checkpoint;
 use crate::config::TrainConfig;
-use crate::corpus::{Dataset, Split, keep_prompts, load_datasets};
 use crate::error::TrainError;
 use crate::foreign::foreign_prompts;
 use crate::measure::{FOREIGN, Judge};
@@ -24,6 +23,7 @@ use crate::parameters;
 use crate::prepare::{Prepared, prepare};
 use crate::record::{self, Record};
 use crate::tokens::PromptEncoder;
+use medsam3_corpus::{Dataset, Split, keep_prompts, load_datasets};
 
 /// Measures the newest checkpoint of a run and writes it to `target` as a model folder: half precision, adapters merged.
 /// Returns the table of the test split, which is empty where `table` is false.
@@ -39,7 +39,7 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
     check_model_target(target, 0).map_err(write)?;
     let data = &config.data;
     let mut datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
-    keep_prompts(&mut datasets, data)?;
+    keep_prompts(&mut datasets, &data.prompts)?;
 
     let device = Device::flex();
     let model = config.model.init(&device);

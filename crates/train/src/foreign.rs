@@ -1,7 +1,7 @@
 //! Which prompts certainly find nothing in a dataset, and which change their meaning under a mirror.
 
 use crate::config::DataConfig;
-use crate::corpus::Dataset;
+use medsam3_corpus::Dataset;
 
 /// Whether mirroring would change what a prompt means.
 pub(crate) fn names_a_side(prompt: &str) -> bool {

@@ -7,11 +7,9 @@
 //! ```
 
 pub mod adamw;
-mod aside;
 pub mod augment;
 pub mod checkpoint;
 pub mod config;
-pub mod corpus;
 pub mod curves;
 pub mod devices;
 pub mod drop_path;
@@ -21,7 +19,6 @@ mod event;
 pub mod export;
 mod foreign;
 pub mod groups;
-pub mod import;
 pub mod learner;
 pub mod lora;
 pub mod losses;

@@ -10,9 +10,9 @@ use medsam3_imaging::{Mask, mask_from_logits, normalise, resize_square};
 use medsam3_model::Sam3;
 use rayon::prelude::*;
 
-use crate::corpus::{Dataset, Item, Labelling, Split};
 use crate::error::TrainError;
 use crate::tokens::PromptEncoder;
+use medsam3_corpus::{Dataset, Item, Labelling, Split};
 
 /// Stands for the dataset of answers to prompts that are clearly foreign to the image.
 pub const FOREIGN: &str = "(foreign)";

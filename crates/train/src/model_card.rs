@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use medsam3_eval::Report;
 
 use crate::config::TrainConfig;
-use crate::corpus::Dataset;
 use crate::export::{Origin, is_foreign};
+use medsam3_corpus::Dataset;
 
 /// For weights made from permissive data alone.
 pub const PERMISSIVE: &str = "CC-BY-4.0";

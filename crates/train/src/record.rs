@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint;
 use crate::config::TrainConfig;
-use crate::corpus::{Dataset, Split};
 use crate::error::TrainError;
 use crate::model_card::{PERMISSIVE, RESEARCH_ONLY, SHARE_ALIKE, licence};
+use medsam3_corpus::{Dataset, Split};
 
 /// The configuration's name in the run folder.
 pub const CONFIG_FILE: &str = "config.toml";

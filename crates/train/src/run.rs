@@ -9,9 +9,6 @@ use serde::Serialize;
 
 use crate::checkpoint;
 use crate::config::TrainConfig;
-use crate::corpus::{
-    Dataset, Sample, Split, keep_prompts, load_datasets, load_samples, training_images,
-};
 use crate::error::TrainError;
 use crate::event::{Event, Watch};
 use crate::learner::{Learner, Stepped};
@@ -22,6 +19,9 @@ use crate::sample::Sampler;
 use crate::start;
 use crate::validate::validate;
 use crate::{curves, record};
+use medsam3_corpus::{
+    CorpusError, Dataset, Sample, Split, keep_prompts, load_datasets, load_samples, training_images,
+};
 
 /// Held by the process that writes into a run folder.
 const LOCK_FILE: &str = ".lock";
@@ -84,7 +84,7 @@ impl Trainer {
         }
         let data = &stated.data;
         let mut datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
-        keep_prompts(&mut datasets, data)?;
+        keep_prompts(&mut datasets, &data.prompts)?;
         config.settle(training_images(&datasets));
         check_splits(&config, &datasets)?;
         let samples = load_samples(&data.root, &datasets, Split::Train, data.raster_side)?;
@@ -242,7 +242,7 @@ fn check_splits(config: &TrainConfig, datasets: &[Dataset]) -> Result<(), TrainE
     let data = &config.data;
     let has = |set: &Dataset, split| set.items.iter().any(|item| item.split == split);
     let has_train = |set: &Dataset| has(set, Split::Train);
-    let empty = |path: PathBuf, split| Err(TrainError::EmptySplit { path, split });
+    let empty = |path: PathBuf, split| Err(CorpusError::EmptySplit { path, split }.into());
     if datasets.is_empty() {
         return Err(TrainError::EmptyCorpus);
     }

@@ -8,10 +8,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Symmetry, View, change_levels, focus_point};
 use crate::config::{AugmentConfig, DataConfig, ShareBy};
-use crate::corpus::{Dataset, Labelling, Prompt, Raster, Sample};
 use crate::foreign::{foreign_prompts, names_a_side};
 use crate::square_resize::Placement;
 use crate::target::{Objects, SUBCELLS, Target};
+use medsam3_corpus::{Dataset, Labelling, Prompt, Raster, Sample};
 
 /// One prompt of one image.
 #[derive(Debug, Clone)]

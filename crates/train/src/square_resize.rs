@@ -10,7 +10,7 @@ use rand::{Rng, RngExt as _};
 
 use crate::augment::View;
 use crate::config::SquareResize;
-use crate::corpus::Raster;
+use medsam3_corpus::Raster;
 
 /// Where a picture is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,12 +9,12 @@ use medsam3_model::Sam3;
 use serde::Serialize;
 
 use crate::augment::View;
-use crate::corpus::{Dataset, Labelling, Sample};
 use crate::error::TrainError;
 use crate::sample::{Batch, Row};
 use crate::step::forward;
 use crate::target::{Objects, SUBCELLS, Target};
 use crate::tokens::PromptEncoder;
+use medsam3_corpus::{Dataset, Labelling, Sample};
 
 /// How one prompt of one dataset does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]

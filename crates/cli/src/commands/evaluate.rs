@@ -10,10 +10,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use medsam3_corpus::{Split, load_to_measure};
 use medsam3_engine::{LoadOptions, Segmenter};
 use medsam3_eval::{Bootstrap, Evaluation};
 use medsam3_files::check_output_folder;
-use medsam3_train::corpus::{Split, load_to_measure};
 use medsam3_weights::DirectorySource;
 
 use crate::device::{self, DeviceChoice};

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use medsam3_corpus::CorpusError;
+use medsam3_corpus::import::{self, Options, Watch, manifest::Manifest};
 use medsam3_engine::CancelToken;
-use medsam3_train::TrainError;
-use medsam3_train::import::{self, Options, Watch, manifest::Manifest};
 
 use crate::signals;
 
@@ -58,7 +58,7 @@ impl Watch for Terminal {
 
 /// Imports.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let manifest = Manifest::read(&arguments.manifest).map_err(TrainError::from)?;
+    let manifest = Manifest::read(&arguments.manifest).map_err(CorpusError::from)?;
     let bar = ProgressBar::new(0);
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use medsam3_corpus::Selection;
 use serde::{Deserialize, Serialize};
 
 /// What is read from the corpus and how it is drawn.
@@ -67,6 +68,18 @@ pub struct DataConfig {
     /// Datasets in which every connected component is an object of its own.
     #[serde(default)]
     pub objects_by_component: Vec<String>,
+}
+
+impl DataConfig {
+    /// What is read of the corpus.
+    pub fn selection(&self) -> Selection<'_> {
+        Selection {
+            root: &self.root,
+            tiers: &self.tiers,
+            datasets: &self.datasets,
+            prompts: &self.prompts,
+        }
+    }
 }
 
 /// What a dataset's share of the drawn images is proportional to.

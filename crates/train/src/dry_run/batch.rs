@@ -7,12 +7,12 @@ use medsam3_model::synthetic;
 use serde::Serialize;
 
 use crate::config::TrainConfig;
-use crate::corpus::{
-    Dataset, Item, Licence, Prompt, Raster, Sample, Split, first_of_each, load_samples,
-};
 use crate::error::TrainError;
 use crate::sample::{Batch, Sampler};
 use crate::tokens::PromptEncoder;
+use medsam3_corpus::{
+    Dataset, Item, Licence, Prompt, Raster, Sample, Split, first_of_each, load_samples,
+};
 
 /// What a step would be shown.
 #[derive(Debug, Serialize)]

@@ -22,7 +22,6 @@ pub use memory::Memory;
 pub use operations::Operations;
 
 use crate::config::TrainConfig;
-use crate::corpus::{Split, survey, training_images};
 use crate::error::TrainError;
 use crate::learner::Learner;
 use crate::objective::Terms;
@@ -32,6 +31,7 @@ use crate::sample::Batch;
 use crate::schedule::learning_rate;
 use crate::start;
 use crate::tokens::PromptEncoder;
+use medsam3_corpus::{Split, survey, training_images};
 
 /// All that a dry run finds.
 #[derive(Debug, Serialize)]
@@ -139,7 +139,7 @@ pub struct StepReport {
 /// Those that a training by it would begin with, but for datasets and start weights that are not here: these are reported.
 pub fn dry_run(config: &TrainConfig, step: bool) -> Result<Report, TrainError> {
     let mut config = config.clone();
-    let found = survey(&config.data)?;
+    let found = survey(config.data.selection())?;
     let here = training_images(&found.found);
     let complete = found.missing.is_empty();
     let expected = config.data.expected_images.filter(|_| !complete);
@@ -160,7 +160,7 @@ pub fn dry_run(config: &TrainConfig, step: bool) -> Result<Report, TrainError> {
         folder: folder.clone(),
         found: folder.is_dir(),
     });
-    let count = |items: &[crate::corpus::Item], split| {
+    let count = |items: &[medsam3_corpus::Item], split| {
         items.iter().filter(|item| item.split == split).count()
     };
     let datasets = found.found.iter().map(|set| DatasetReport {

@@ -1,7 +1,7 @@
 //! Properties of drawn batches that must hold whatever the random numbers.
 
 use super::*;
-use crate::corpus::{Item, Licence, Raster, Split};
+use medsam3_corpus::{Item, Licence, Raster, Split};
 
 fn prompt(canonical: &str, synonyms: &[&str], indices: &[u8]) -> Prompt {
     Prompt {

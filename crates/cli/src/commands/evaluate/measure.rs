@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use medsam3_corpus::{CorpusError, Dataset, Item, Truth, questions};
 use medsam3_engine::{CancelToken, Segmenter, Thresholds};
 use medsam3_eval::{Case, Confidence, Question, match_instances};
 use medsam3_imaging::Rgb8;
-use medsam3_train::TrainError;
-use medsam3_train::corpus::{Dataset, Item, Truth, questions};
 
 use super::Arguments;
 use super::rule::RuleChoice;
@@ -44,7 +43,7 @@ pub fn choose<'a>(arguments: &Arguments, datasets: &'a [Dataset]) -> Result<Vec<
             .collect();
         let path = arguments.corpus.join(&set.name).join("dataset.json");
         if of_split.is_empty() && arguments.datasets.contains(&set.name) {
-            return Err(TrainError::EmptySplit {
+            return Err(CorpusError::EmptySplit {
                 path,
                 split: arguments.split.name(),
             }
@@ -57,7 +56,7 @@ pub fn choose<'a>(arguments: &Arguments, datasets: &'a [Dataset]) -> Result<Vec<
     }
     if jobs.is_empty() {
         let path = arguments.corpus.join("index.json");
-        return Err(TrainError::EmptySplit {
+        return Err(CorpusError::EmptySplit {
             path,
             split: arguments.split.name(),
         }

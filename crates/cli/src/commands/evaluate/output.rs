@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use medsam3_corpus::Dataset;
 use medsam3_engine::Segmenter;
 use medsam3_eval::{About, Case, DatasetFacts, Estimate, Evaluation, write_report};
-use medsam3_train::corpus::Dataset;
 
 use super::Arguments;
 use super::measure::{Measured, measured_datasets, read_image};

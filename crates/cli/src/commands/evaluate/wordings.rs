@@ -13,8 +13,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use medsam3_corpus::{Dataset, Prompt};
 use medsam3_eval::{Bootstrap, Case, Comparison, compare};
-use medsam3_train::corpus::{Dataset, Prompt};
 use serde::{Deserialize, Serialize};
 
 /// A file of wordings.

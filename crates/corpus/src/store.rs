@@ -9,9 +9,9 @@ use image::imageops::FilterType;
 use image::{DynamicImage, ImageReader};
 use rayon::prelude::*;
 
-use super::format::{Dataset, Item, Split};
-use super::truth::{check_labels, check_size};
-use crate::error::TrainError;
+use crate::error::CorpusError;
+use crate::format::{Dataset, Item, Split};
+use crate::truth::{check_labels, check_size};
 
 /// A square picture, row-major, `channels` interleaved.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub fn load_samples(
     datasets: &[Dataset],
     split: Split,
     side: usize,
-) -> Result<Vec<Sample>, TrainError> {
+) -> Result<Vec<Sample>, CorpusError> {
     let jobs: Vec<(usize, usize)> = datasets
         .iter()
         .enumerate()
@@ -84,7 +84,7 @@ fn load_item(
     set: &Dataset,
     item: &Item,
     side: usize,
-) -> Result<Rasters, TrainError> {
+) -> Result<Rasters, CorpusError> {
     let image = decode(&folder.join(&item.image))?;
     let image_size = (image.width() as usize, image.height() as usize);
     let size = u32::try_from(side).unwrap_or(u32::MAX);
@@ -106,7 +106,7 @@ fn load_item(
 
     let path = folder.join(&item.mask);
     let DynamicImage::ImageLuma8(mask) = decode(&path)? else {
-        return Err(TrainError::MaskKind { path });
+        return Err(CorpusError::MaskKind { path });
     };
     check_size(&path, &mask, image_size)?;
     check_labels(&path, mask.as_raw(), set, item)?;
@@ -122,7 +122,7 @@ fn load_item(
         Some(name) => {
             let path = folder.join(name);
             let DynamicImage::ImageLuma16(map) = decode(&path)? else {
-                return Err(TrainError::MaskKind { path });
+                return Err(CorpusError::MaskKind { path });
             };
             check_size(&path, &map, image_size)?;
             Some(nearest(
@@ -136,14 +136,14 @@ fn load_item(
     Ok((image, labels, instances))
 }
 
-pub(super) fn decode(path: &Path) -> Result<DynamicImage, TrainError> {
+pub(crate) fn decode(path: &Path) -> Result<DynamicImage, CorpusError> {
     ImageReader::open(path)
-        .map_err(|source| TrainError::Read {
+        .map_err(|source| CorpusError::Read {
             path: path.to_owned(),
             source,
         })?
         .decode()
-        .map_err(|source| TrainError::Decode {
+        .map_err(|source| CorpusError::Decode {
             path: path.to_owned(),
             source,
         })

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use medsam3_files::{Existing, atomic_write_bytes};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Filled;
 use super::manifest::Manifest;
 use super::write::{Item, indices_of, names};
-use crate::aside;
-use crate::corpus::Split;
-use crate::error::TrainError;
+use crate::Split;
+use crate::error::CorpusError;
 
 const INDEX_FILE: &str = "index.json";
 const DATASET_FILE: &str = "dataset.json";
@@ -46,7 +46,7 @@ pub(super) fn publish(
     hidden: &Path,
     filled: Filled,
     objects: bool,
-) -> Result<Summary, TrainError> {
+) -> Result<Summary, CorpusError> {
     let labels = u8::try_from(manifest.labels.len()).unwrap_or(u8::MAX);
     let holders = indices_of(labels, &filled.indices);
     let items = &filled.items;
@@ -119,9 +119,9 @@ pub(super) fn publish(
     // Read first: a damaged index must not cost the import after the folder has its name.
     let index = listed(out, &manifest.name, entry)?;
     let text = pretty(&dataset, hidden)?;
-    aside::replace(&hidden.join(DATASET_FILE), |aside| fs::write(aside, text))?;
+    write_whole(&hidden.join(DATASET_FILE), &text)?;
     let index = pretty(&index, out)?;
-    let write = |source| TrainError::Write {
+    let write = |source| CorpusError::Write {
         path: target.clone(),
         source,
     };
@@ -131,7 +131,7 @@ pub(super) fn publish(
         fs::rename(&target, &old).map_err(write)?;
     }
     fs::rename(hidden, &target).map_err(write)?;
-    aside::replace(&out.join(INDEX_FILE), |aside| fs::write(aside, index))?;
+    write_whole(&out.join(INDEX_FILE), &index)?;
     fs::remove_dir_all(&old).ok();
     Ok(summary)
 }
@@ -162,14 +162,14 @@ fn split_rule(manifest: &Manifest) -> String {
 }
 
 /// The corpus' index with `entry` in place of an older one of the same name, or of a new corpus.
-fn listed(out: &Path, name: &str, entry: Value) -> Result<Value, TrainError> {
+fn listed(out: &Path, name: &str, entry: Value) -> Result<Value, CorpusError> {
     let path = out.join(INDEX_FILE);
     let mut index = if path.is_file() {
-        let bytes = fs::read(&path).map_err(|source| TrainError::Read {
+        let bytes = fs::read(&path).map_err(|source| CorpusError::Read {
             path: path.clone(),
             source,
         })?;
-        serde_json::from_slice(&bytes).map_err(|source| TrainError::Json {
+        serde_json::from_slice(&bytes).map_err(|source| CorpusError::Json {
             path: path.clone(),
             source,
         })?
@@ -177,7 +177,7 @@ fn listed(out: &Path, name: &str, entry: Value) -> Result<Value, TrainError> {
         json!({ "datasets": [] })
     };
     let Some(datasets) = index.get_mut("datasets").and_then(Value::as_array_mut) else {
-        return Err(TrainError::Read {
+        return Err(CorpusError::Read {
             path,
             source: std::io::Error::other("it has no list of datasets"),
         });
@@ -189,8 +189,17 @@ fn listed(out: &Path, name: &str, entry: Value) -> Result<Value, TrainError> {
     Ok(index)
 }
 
-fn pretty(value: &Value, path: &Path) -> Result<String, TrainError> {
-    serde_json::to_string_pretty(value).map_err(|source| TrainError::Json {
+fn write_whole(path: &Path, text: &str) -> Result<(), CorpusError> {
+    atomic_write_bytes(path, Existing::Replace, text.as_bytes()).map_err(|source| {
+        CorpusError::Write {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+fn pretty(value: &Value, path: &Path) -> Result<String, CorpusError> {
+    serde_json::to_string_pretty(value).map_err(|source| CorpusError::Json {
         path: path.to_owned(),
         source,
     })

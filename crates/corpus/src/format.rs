@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 /// Part of a dataset, split by subject where subjects are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,16 +136,16 @@ impl Item {
 
 /// `index.json`.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Index {
-    pub(super) datasets: Vec<IndexEntry>,
+pub(crate) struct Index {
+    pub(crate) datasets: Vec<IndexEntry>,
 }
 
 /// A dataset in `index.json`.
 #[derive(Debug, Deserialize)]
-pub(super) struct IndexEntry {
-    pub(super) name: String,
-    pub(super) role: String,
-    pub(super) tier: String,
+pub(crate) struct IndexEntry {
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) tier: String,
 }
 
 /// Reads the datasets with role `train` whose tier is in `tiers` or whose name is in `names`, in the order of the index.
@@ -156,13 +156,13 @@ pub fn load_datasets(
     root: &Path,
     tiers: &[String],
     names: &[String],
-) -> Result<Vec<Dataset>, TrainError> {
+) -> Result<Vec<Dataset>, CorpusError> {
     let index: Index = read_json(&root.join("index.json"))?;
     for name in names {
         match index.datasets.iter().find(|entry| &entry.name == name) {
-            None => return Err(TrainError::UnknownDataset { name: name.clone() }),
+            None => return Err(CorpusError::UnknownDataset { name: name.clone() }),
             Some(entry) if entry.role != "train" => {
-                return Err(TrainError::ExternalDataset { name: name.clone() });
+                return Err(CorpusError::ExternalDataset { name: name.clone() });
             }
             Some(_) => {}
         }
@@ -180,11 +180,11 @@ pub fn load_datasets(
 ///
 /// # Errors
 /// A name that the index does not list, and files that cannot be read.
-pub fn load_to_measure(root: &Path, names: &[String]) -> Result<Vec<Dataset>, TrainError> {
+pub fn load_to_measure(root: &Path, names: &[String]) -> Result<Vec<Dataset>, CorpusError> {
     let index: Index = read_json(&root.join("index.json"))?;
     let listed = |name: &&String| index.datasets.iter().any(|entry| &entry.name == *name);
     if let Some(unknown) = names.iter().find(|name| !listed(name)) {
-        return Err(TrainError::UnknownDataset {
+        return Err(CorpusError::UnknownDataset {
             name: unknown.clone(),
         });
     }
@@ -196,12 +196,12 @@ pub fn load_to_measure(root: &Path, names: &[String]) -> Result<Vec<Dataset>, Tr
         .collect()
 }
 
-pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
-    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, CorpusError> {
+    let bytes = std::fs::read(path).map_err(|source| CorpusError::Read {
         path: path.to_owned(),
         source,
     })?;
-    serde_json::from_slice(&bytes).map_err(|source| TrainError::Json {
+    serde_json::from_slice(&bytes).map_err(|source| CorpusError::Json {
         path: path.to_owned(),
         source,
     })
@@ -284,11 +284,11 @@ mod tests {
         assert_eq!(names(&["A", "B", "C"], &[]).expect("read"), ["a", "b", "c"]);
         assert!(matches!(
             names(&["A"], &["x"]),
-            Err(TrainError::ExternalDataset { .. })
+            Err(CorpusError::ExternalDataset { .. })
         ));
         assert!(matches!(
             names(&["A"], &["y"]),
-            Err(TrainError::UnknownDataset { .. })
+            Err(CorpusError::UnknownDataset { .. })
         ));
         let measured = |extra: &[&str]| {
             let names: Vec<String> = extra.iter().map(|s| (*s).to_owned()).collect();
@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(measured(&[]).expect("read"), ["a", "b", "c", "x"]);
         assert!(matches!(
             measured(&["y"]),
-            Err(TrainError::UnknownDataset { .. })
+            Err(CorpusError::UnknownDataset { .. })
         ));
         std::fs::remove_dir_all(root).expect("clean up");
     }

@@ -14,7 +14,7 @@ use super::pattern::{Groups, Pattern, fill};
 use super::polygon;
 use super::raster;
 use super::unit::{Drawn, Reader, join};
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 #[derive(Deserialize)]
 struct File {
@@ -89,7 +89,7 @@ impl<'a> CocoReader<'a> {
         layout: &Coco,
         from: &Path,
         files: &BTreeSet<String>,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self, CorpusError> {
         let mut units = Vec::new();
         let bad = |path: &Path, reason: String| ImportError::Source {
             path: path.to_owned(),
@@ -119,17 +119,17 @@ fn annotations(
     from: &Path,
     name: &str,
     groups: &Groups,
-) -> Result<Vec<Unit>, TrainError> {
+) -> Result<Vec<Unit>, CorpusError> {
     let json = join(from, name);
     let bad = |reason: String| ImportError::Source {
         path: json.clone(),
         reason,
     };
-    let bytes = std::fs::read(&json).map_err(|source| TrainError::Read {
+    let bytes = std::fs::read(&json).map_err(|source| CorpusError::Read {
         path: json.clone(),
         source,
     })?;
-    let file: File = serde_json::from_slice(&bytes).map_err(|source| TrainError::Json {
+    let file: File = serde_json::from_slice(&bytes).map_err(|source| CorpusError::Json {
         path: json.clone(),
         source,
     })?;
@@ -226,7 +226,7 @@ impl Reader for CocoReader<'_> {
         true
     }
 
-    fn read(&self, unit: usize) -> Result<Vec<Drawn>, TrainError> {
+    fn read(&self, unit: usize) -> Result<Vec<Drawn>, CorpusError> {
         let Some(unit) = self.units.get(unit) else {
             return Ok(Vec::new());
         };

@@ -9,7 +9,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::error::ImportError;
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 const HEADER: usize = 348;
 /// 8 GiB of values: larger volumes are damage more often than data.
@@ -30,8 +30,8 @@ pub(super) struct Volume {
 ///
 /// # Errors
 /// A file that cannot be read or is no NIfTI-1, by name.
-pub(super) fn read(path: &Path) -> Result<Volume, TrainError> {
-    let failed = |source| TrainError::Read {
+pub(super) fn read(path: &Path) -> Result<Volume, CorpusError> {
+    let failed = |source| CorpusError::Read {
         path: path.to_owned(),
         source,
     };
@@ -45,7 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Volume, TrainError> {
         Box::new(file)
     };
     let bad = |reason: &str| {
-        TrainError::from(ImportError::Source {
+        CorpusError::from(ImportError::Source {
             path: path.to_owned(),
             reason: reason.to_owned(),
         })

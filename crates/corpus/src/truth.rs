@@ -7,9 +7,9 @@ use image::{DynamicImage, GenericImageView};
 use medsam3_eval::ObjectMap;
 use medsam3_imaging::Mask;
 
-use super::format::{Dataset, Item, Labelling};
-use super::store::decode;
-use crate::error::TrainError;
+use crate::error::CorpusError;
+use crate::format::{Dataset, Item, Labelling};
+use crate::store::decode;
 
 /// A prompt and what should be found.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub fn questions(
     set: &Dataset,
     item: &Item,
     size: (usize, usize),
-) -> Result<Vec<Truth>, TrainError> {
+) -> Result<Vec<Truth>, CorpusError> {
     let (width, height) = size;
     let asked: Vec<_> = set
         .prompts
@@ -94,9 +94,9 @@ pub fn questions(
     Ok(questions)
 }
 
-fn read_gray(path: &Path, image: (usize, usize)) -> Result<Vec<u8>, TrainError> {
+fn read_gray(path: &Path, image: (usize, usize)) -> Result<Vec<u8>, CorpusError> {
     let DynamicImage::ImageLuma8(map) = decode(path)? else {
-        return Err(TrainError::MaskKind {
+        return Err(CorpusError::MaskKind {
             path: path.to_owned(),
         });
     };
@@ -104,9 +104,9 @@ fn read_gray(path: &Path, image: (usize, usize)) -> Result<Vec<u8>, TrainError> 
     Ok(map.into_raw())
 }
 
-fn read_ids(path: &Path, image: (usize, usize)) -> Result<Vec<u16>, TrainError> {
+fn read_ids(path: &Path, image: (usize, usize)) -> Result<Vec<u16>, CorpusError> {
     let DynamicImage::ImageLuma16(map) = decode(path)? else {
-        return Err(TrainError::MaskKind {
+        return Err(CorpusError::MaskKind {
             path: path.to_owned(),
         });
     };
@@ -115,16 +115,16 @@ fn read_ids(path: &Path, image: (usize, usize)) -> Result<Vec<u16>, TrainError> 
 }
 
 /// A mask lies on the pixels of its image.
-pub(super) fn check_size(
+pub(crate) fn check_size(
     path: &Path,
     map: &impl GenericImageView,
     image: (usize, usize),
-) -> Result<(), TrainError> {
+) -> Result<(), CorpusError> {
     let found = (map.width() as usize, map.height() as usize);
     if found == image {
         return Ok(());
     }
-    Err(TrainError::MaskSize {
+    Err(CorpusError::MaskSize {
         path: path.to_owned(),
         found,
         image,
@@ -132,12 +132,12 @@ pub(super) fn check_size(
 }
 
 /// A mask holds the background and what its dataset or its item declares.
-pub(super) fn check_labels(
+pub(crate) fn check_labels(
     path: &Path,
     labels: &[u8],
     set: &Dataset,
     item: &Item,
-) -> Result<(), TrainError> {
+) -> Result<(), CorpusError> {
     let mut declared = [false; 256];
     declared[0] = true;
     let named = set.labels.keys().chain(&item.labels);
@@ -147,7 +147,7 @@ pub(super) fn check_labels(
     }
     match labels.iter().find(|&&label| !declared[usize::from(label)]) {
         None => Ok(()),
-        Some(&label) => Err(TrainError::UnknownLabel {
+        Some(&label) => Err(CorpusError::UnknownLabel {
             path: path.to_owned(),
             label,
         }),

@@ -11,7 +11,7 @@ use super::manifest::{Folders, Manifest, Reading};
 use super::masks::{self, Rules};
 use super::raster;
 use super::unit::{Drawn, Reader, join};
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 /// The images of a source folder.
 pub(super) struct FolderReader<'a> {
@@ -64,7 +64,7 @@ impl Reader for FolderReader<'_> {
         self.rules.objects()
     }
 
-    fn read(&self, unit: usize) -> Result<Vec<Drawn>, TrainError> {
+    fn read(&self, unit: usize) -> Result<Vec<Drawn>, CorpusError> {
         let Some(found) = self.images.get(unit) else {
             return Ok(Vec::new());
         };

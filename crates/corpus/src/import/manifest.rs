@@ -10,7 +10,7 @@ use super::error::ImportError;
 pub use super::layout::{
     Coco, Dicom, Folders, Layout, MaskRule, Missing, Nifti, OneOrMany, Plane, Reading,
 };
-use crate::corpus::Split;
+use crate::Split;
 
 /// One published dataset.
 #[derive(Debug, Clone, Deserialize)]

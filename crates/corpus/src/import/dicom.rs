@@ -13,7 +13,7 @@ use super::manifest::{Dicom, Manifest};
 use super::pattern::{Groups, Pattern};
 use super::seg;
 use super::unit::{Drawn, Image, Reader, join};
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 /// Largest distance of a frame from its image, and difference of a direction's cosine.
 const NEAR_MM: f64 = 0.1;
@@ -53,7 +53,7 @@ impl<'a> DicomReader<'a> {
         layout: &Dicom,
         from: &Path,
         files: &BTreeSet<String>,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self, CorpusError> {
         let default = ["**/*".to_owned()];
         let patterns = layout
             .files
@@ -291,7 +291,7 @@ impl Reader for DicomReader<'_> {
         false
     }
 
-    fn read(&self, unit: usize) -> Result<Vec<Drawn>, TrainError> {
+    fn read(&self, unit: usize) -> Result<Vec<Drawn>, CorpusError> {
         let Some(series) = self.series.get(unit) else {
             return Ok(Vec::new());
         };
@@ -336,8 +336,8 @@ impl Reader for DicomReader<'_> {
 
 impl DicomReader<'_> {
     /// A frame as it is shown: by the manifest's window, else by the file's own.
-    fn image(&self, path: &PathBuf, frame: usize) -> Result<Image, TrainError> {
-        let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
+    fn image(&self, path: &PathBuf, frame: usize) -> Result<Image, CorpusError> {
+        let bytes = std::fs::read(path).map_err(|source| CorpusError::Read {
             path: path.clone(),
             source,
         })?;

@@ -85,16 +85,16 @@ impl ImportError {
     /// A stable code for logs and tests.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Manifest { .. } => "TRAIN-IMPORT-MANIFEST",
-            Self::NoFiles { .. } => "TRAIN-IMPORT-NO-FILES",
-            Self::NoMask { .. } => "TRAIN-IMPORT-NO-MASK",
-            Self::Source { .. } => "TRAIN-IMPORT-SOURCE",
-            Self::UnknownValue { .. } => "TRAIN-UNKNOWN-LABEL",
-            Self::Duplicate { .. } => "TRAIN-IMPORT-DUPLICATE",
-            Self::NothingDrawn { .. } => "TRAIN-IMPORT-NOTHING-DRAWN",
-            Self::TooManyLabels { .. } => "TRAIN-IMPORT-TOO-MANY-LABELS",
-            Self::Exists { .. } => "TRAIN-IMPORT-EXISTS",
-            Self::Cancelled => "TRAIN-IMPORT-CANCELLED",
+            Self::Manifest { .. } => "CORPUS-IMPORT-MANIFEST",
+            Self::NoFiles { .. } => "CORPUS-IMPORT-NO-FILES",
+            Self::NoMask { .. } => "CORPUS-IMPORT-NO-MASK",
+            Self::Source { .. } => "CORPUS-IMPORT-SOURCE",
+            Self::UnknownValue { .. } => "CORPUS-UNKNOWN-LABEL",
+            Self::Duplicate { .. } => "CORPUS-IMPORT-DUPLICATE",
+            Self::NothingDrawn { .. } => "CORPUS-IMPORT-NOTHING-DRAWN",
+            Self::TooManyLabels { .. } => "CORPUS-IMPORT-TOO-MANY-LABELS",
+            Self::Exists { .. } => "CORPUS-IMPORT-EXISTS",
+            Self::Cancelled => "CORPUS-IMPORT-CANCELLED",
         }
     }
 

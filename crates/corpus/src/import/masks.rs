@@ -9,7 +9,7 @@ use super::layout::parse_colour;
 use super::manifest::{Manifest, MaskRule, Reading};
 use super::polygon;
 use super::raster::{MaskFile, Values};
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 /// The mask rules of a manifest with their labels as indices.
 pub(super) struct Rules<'a> {
@@ -88,9 +88,9 @@ pub(super) fn raster(
     rule: &MaskRule,
     mask: &MaskFile,
     canvas: &mut Canvas,
-) -> Result<(), TrainError> {
+) -> Result<(), CorpusError> {
     if (mask.width, mask.height) != (canvas.width, canvas.height) {
-        return Err(TrainError::MaskSize {
+        return Err(CorpusError::MaskSize {
             path: path.to_owned(),
             found: (mask.width, mask.height),
             image: (canvas.width, canvas.height),
@@ -126,7 +126,7 @@ pub(super) fn numbers(
     values: &[u16],
     range: u16,
     canvas: &mut Canvas,
-) -> Result<(), TrainError> {
+) -> Result<(), CorpusError> {
     let failed = |reason: String| ImportError::Source {
         path: path.to_owned(),
         reason,
@@ -176,7 +176,7 @@ fn colours(
     tolerance: u8,
     values: &Values,
     canvas: &mut Canvas,
-) -> Result<(), TrainError> {
+) -> Result<(), CorpusError> {
     let mut seen: HashMap<[u8; 3], u8> = HashMap::new();
     let count = canvas.width * canvas.height;
     for at in 0..count {
@@ -228,8 +228,8 @@ pub(super) fn contour(
     rules: &Rules<'_>,
     rule: &MaskRule,
     canvas: &mut Canvas,
-) -> Result<(), TrainError> {
-    let text = std::fs::read_to_string(path).map_err(|source| TrainError::Read {
+) -> Result<(), CorpusError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CorpusError::Read {
         path: path.to_owned(),
         source,
     })?;
@@ -262,7 +262,7 @@ pub(super) fn contour(
     Ok(())
 }
 
-fn unknown(path: &Path, value: String) -> TrainError {
+fn unknown(path: &Path, value: String) -> CorpusError {
     ImportError::UnknownValue {
         path: path.to_owned(),
         value,

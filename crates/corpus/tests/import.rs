@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
-use medsam3_train::TrainError;
-use medsam3_train::corpus::{Dataset, Split, Truth, load_samples, load_to_measure, questions};
-use medsam3_train::import::manifest::Manifest;
-use medsam3_train::import::{Options, Summary, Watch, import};
+use medsam3_corpus::CorpusError;
+use medsam3_corpus::import::manifest::Manifest;
+use medsam3_corpus::import::{Options, Summary, Watch, import};
+use medsam3_corpus::{Dataset, Split, Truth, load_samples, load_to_measure, questions};
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/import");
@@ -292,7 +292,7 @@ fn masks_of_every_reading_lie_on_one_another_without_loss() {
     );
     // Another import of the same name is refused, and replaces with leave.
     let again = import(&manifest, &from, &found.out, &Options::default(), &Patient);
-    assert_eq!(again.expect_err("it exists").code(), "TRAIN-IMPORT-EXISTS");
+    assert_eq!(again.expect_err("it exists").code(), "CORPUS-IMPORT-EXISTS");
     let options = Options {
         replace: true,
         max_side: Some(12),
@@ -326,7 +326,7 @@ fn what_is_wrong_is_named_and_leaves_the_corpus_as_it_was() {
         std::fs::remove_dir_all(&from).ok();
         write_folders(&from);
         change(&from);
-        let error: TrainError =
+        let error: CorpusError =
             import(&manifest, &from, &out, &Options::default(), &Patient).expect_err(code);
         assert_eq!(error.code(), code, "{error}");
         assert!(error.to_string().contains(file), "{error}");
@@ -337,22 +337,22 @@ fn what_is_wrong_is_named_and_leaves_the_corpus_as_it_was() {
     let gray = |width, value| GrayImage::from_pixel(width, 20, Luma([value]));
     fails(
         &|from| std::fs::remove_file(organ(from)).expect("gone"),
-        "TRAIN-IMPORT-NO-MASK",
+        "CORPUS-IMPORT-NO-MASK",
         "none/b.png",
     );
     fails(
         &|from| gray(23, 0).save(organ(from)).expect("saved"),
-        "TRAIN-MASK-SIZE",
+        "CORPUS-MASK-SIZE",
         "organ/b.png",
     );
     fails(
         &|from| gray(24, 7).save(organ(from)).expect("saved"),
-        "TRAIN-UNKNOWN-LABEL",
+        "CORPUS-UNKNOWN-LABEL",
         "organ/b.png",
     );
     fails(
         &|from| std::fs::write(organ(from), b"no image").expect("saved"),
-        "TRAIN-DECODE",
+        "CORPUS-DECODE",
         "organ/b.png",
     );
     fails(
@@ -361,7 +361,7 @@ fn what_is_wrong_is_named_and_leaves_the_corpus_as_it_was() {
                 .save(organ(from))
                 .expect("saved");
         },
-        "TRAIN-IMPORT-SOURCE",
+        "CORPUS-IMPORT-SOURCE",
         "organ/b.png",
     );
     fails(
@@ -370,12 +370,12 @@ fn what_is_wrong_is_named_and_leaves_the_corpus_as_it_was() {
                 .save(from.join("colour/a.png"))
                 .expect("saved");
         },
-        "TRAIN-UNKNOWN-LABEL",
+        "CORPUS-UNKNOWN-LABEL",
         "#5a5ac8",
     );
     fails(
         &|from| std::fs::write(from.join("a.txt"), "1 2\n3").expect("saved"),
-        "TRAIN-IMPORT-SOURCE",
+        "CORPUS-IMPORT-SOURCE",
         "a.txt",
     );
     fails(
@@ -384,19 +384,19 @@ fn what_is_wrong_is_named_and_leaves_the_corpus_as_it_was() {
             let bytes = std::fs::read(&file).expect("bytes");
             std::fs::write(file, &bytes[..bytes.len() / 2]).expect("cut");
         },
-        "TRAIN-DECODE",
+        "CORPUS-DECODE",
         "images/a.png",
     );
     fails(
         &|from| std::fs::remove_dir_all(from.join("images")).expect("gone"),
-        "TRAIN-IMPORT-NO-FILES",
+        "CORPUS-IMPORT-NO-FILES",
         "images/{id}.png",
     );
     write_folders(&from);
     let stopped = import(&manifest, &from, &out, &Options::default(), &Impatient);
     assert_eq!(
         stopped.expect_err("stopped").code(),
-        "TRAIN-IMPORT-CANCELLED"
+        "CORPUS-IMPORT-CANCELLED"
     );
     assert_eq!(names(&out), Vec::<String>::new());
 }
@@ -430,7 +430,7 @@ fn masks_that_are_all_empty_are_an_error_and_ids_are_objects() {
     );
     assert_eq!(
         empty.expect_err("700 is below half of 65535").code(),
-        "TRAIN-IMPORT-NOTHING-DRAWN"
+        "CORPUS-IMPORT-NOTHING-DRAWN"
     );
     let found = imported(&manifest_of("ids"), &from, &out, &Options::default());
     let truth = &found.questions("a")["cells"];
@@ -635,7 +635,7 @@ fn a_segmentation_that_does_not_fit_is_named() {
     let slice = from.join("series/slice2.dcm");
     fails(
         &|| std::fs::remove_file(&slice).expect("gone"),
-        "TRAIN-IMPORT-SOURCE",
+        "CORPUS-IMPORT-SOURCE",
         "binary.dcm",
     );
     let swap = |file: &Path, from: &[u8], to: &[u8]| {
@@ -650,12 +650,12 @@ fn a_segmentation_that_does_not_fit_is_named() {
     // Four millimetres up, so that segmentation and image disagree about where they lie.
     fails(
         &|| swap(&slice, b"\\35.4378", b"\\39.4378"),
-        "TRAIN-IMPORT-SOURCE",
+        "CORPUS-IMPORT-SOURCE",
         "binary.dcm",
     );
     fails(
         &|| swap(&from.join("binary.dcm"), b"Liver", b"Livor"),
-        "TRAIN-UNKNOWN-LABEL",
+        "CORPUS-UNKNOWN-LABEL",
         "Livor",
     );
     let cut = |file: &Path, by: usize| {
@@ -664,10 +664,10 @@ fn a_segmentation_that_does_not_fit_is_named() {
     };
     fails(
         &|| cut(&from.join("binary.dcm"), 60),
-        "TRAIN-IMPORT-SOURCE",
+        "CORPUS-IMPORT-SOURCE",
         "binary.dcm",
     );
-    fails(&|| cut(&slice, 100), "TRAIN-IMPORT-SOURCE", "slice2.dcm");
+    fails(&|| cut(&slice, 100), "CORPUS-IMPORT-SOURCE", "slice2.dcm");
 }
 
 /// Twelve real volumes (MSD Task04, as `data/volumes/index.json` describes them): slices and voxels as nibabel 5.4.2 counts them.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use medsam3_weights::sha256_hex;
 
 use super::manifest::SplitRule;
-use crate::corpus::Split;
+use crate::Split;
 
 /// The part of every subject; `named` holds what the paths say.
 ///

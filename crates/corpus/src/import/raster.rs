@@ -11,7 +11,7 @@ use image::{
 use super::manifest::ImageRule;
 use super::unit::Image;
 use super::window::{Scale, apply};
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 /// A mask file, `[height, width]`.
 #[derive(Debug)]
@@ -40,12 +40,12 @@ struct Decoded {
     turned: bool,
 }
 
-fn decode(path: &Path) -> Result<Decoded, TrainError> {
-    let read = |source| TrainError::Read {
+fn decode(path: &Path) -> Result<Decoded, CorpusError> {
+    let read = |source| CorpusError::Read {
         path: path.to_owned(),
         source,
     };
-    let failed = |source| TrainError::Decode {
+    let failed = |source| CorpusError::Decode {
         path: path.to_owned(),
         source,
     };
@@ -72,7 +72,7 @@ fn decode(path: &Path) -> Result<Decoded, TrainError> {
 ///
 /// # Errors
 /// A file that cannot be read or decoded.
-pub(super) fn read_image(path: &Path, rule: &ImageRule) -> Result<Image, TrainError> {
+pub(super) fn read_image(path: &Path, rule: &ImageRule) -> Result<Image, CorpusError> {
     let Decoded {
         image,
         format,
@@ -125,7 +125,7 @@ pub(super) fn read_image(path: &Path, rule: &ImageRule) -> Result<Image, TrainEr
 ///
 /// # Errors
 /// A file that cannot be read or decoded, or holds fractions.
-pub(super) fn read_mask(path: &Path) -> Result<MaskFile, TrainError> {
+pub(super) fn read_mask(path: &Path) -> Result<MaskFile, CorpusError> {
     let image = decode(path)?.image;
     let (width, height) = (image.width() as usize, image.height() as usize);
     let (values, range) = match image {
@@ -139,7 +139,7 @@ pub(super) fn read_mask(path: &Path) -> Result<MaskFile, TrainError> {
             (colours(image.into_rgb8().into_raw()), 255)
         }
         _ => {
-            return Err(TrainError::MaskKind {
+            return Err(CorpusError::MaskKind {
                 path: path.to_owned(),
             });
         }

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::canvas::{Indices, LabelSet};
 use super::error::ImportError;
 use super::unit::{Drawn, Image};
-use crate::corpus::Split;
-use crate::error::TrainError;
+use crate::Split;
+use crate::error::CorpusError;
 
 /// An item of `dataset.json`.
 #[derive(Debug, Clone, Serialize)]
@@ -59,7 +59,7 @@ impl Ready {
         mut drawn: Drawn,
         max_side: Option<u32>,
         indices: &mut Indices,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self, CorpusError> {
         let original = drawn.image.size();
         let before = drawn.canvas.labels();
         shrink(&mut drawn, max_side);
@@ -93,7 +93,7 @@ impl Ready {
         folder: &Path,
         split: Split,
         objects: bool,
-    ) -> Result<Item, TrainError> {
+    ) -> Result<Item, CorpusError> {
         let Drawn {
             id,
             subject,
@@ -165,7 +165,7 @@ fn shrink(drawn: &mut Drawn, max_side: Option<u32>) {
 }
 
 /// A file of its own is copied, everything else becomes a PNG.
-fn write_image(folder: &Path, id: &str, image: &Image) -> Result<String, TrainError> {
+fn write_image(folder: &Path, id: &str, image: &Image) -> Result<String, CorpusError> {
     let Some(source) = &image.file else {
         let name = format!("images/{id}.png");
         save(&folder.join(&name), |path| image.pixels.save(path))?;
@@ -176,19 +176,19 @@ fn write_image(folder: &Path, id: &str, image: &Image) -> Result<String, TrainEr
         .is_some_and(|ending| ending.to_string_lossy().to_lowercase().starts_with('j'));
     let name = format!("images/{id}.{}", if jpeg { "jpg" } else { "png" });
     let path = folder.join(&name);
-    let bytes = fs::read(source).map_err(|error| TrainError::Read {
+    let bytes = fs::read(source).map_err(|error| CorpusError::Read {
         path: source.clone(),
         source: error,
     })?;
-    fs::write(&path, bytes).map_err(|source| TrainError::Write { path, source })?;
+    fs::write(&path, bytes).map_err(|source| CorpusError::Write { path, source })?;
     Ok(name)
 }
 
 fn save(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), image::ImageError>,
-) -> Result<(), TrainError> {
-    write(path).map_err(|error| TrainError::Write {
+) -> Result<(), CorpusError> {
+    write(path).map_err(|error| CorpusError::Write {
         path: path.to_owned(),
         source: match error {
             image::ImageError::IoError(source) => source,

@@ -40,8 +40,8 @@ use manifest::{Layout, Manifest};
 use unit::{Drawn, Reader};
 use write::{Item, Ready};
 
-use crate::corpus::Split;
-use crate::error::TrainError;
+use crate::Split;
+use crate::error::CorpusError;
 
 /// What the caller decides.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +73,7 @@ pub fn import(
     out: &Path,
     options: &Options,
     watch: &dyn Watch,
-) -> Result<Summary, TrainError> {
+) -> Result<Summary, CorpusError> {
     let target = out.join(&manifest.name);
     if target.exists() && !options.replace {
         return Err(ImportError::Exists { path: target }.into());
@@ -111,7 +111,7 @@ fn fill_folder(
     reader: &dyn Reader,
     options: &Options,
     watch: &dyn Watch,
-) -> Result<Filled, TrainError> {
+) -> Result<Filled, CorpusError> {
     prepare(hidden, reader.objects())?;
     let labels = u8::try_from(manifest.labels.len()).unwrap_or(u8::MAX);
     let mut filled = Filled {
@@ -185,8 +185,8 @@ fn fill_folder(
 }
 
 /// An empty folder, whatever an earlier import left there.
-fn prepare(hidden: &Path, objects: bool) -> Result<(), TrainError> {
-    let write = |source| TrainError::Write {
+fn prepare(hidden: &Path, objects: bool) -> Result<(), CorpusError> {
+    let write = |source| CorpusError::Write {
         path: hidden.to_owned(),
         source,
     };

@@ -7,7 +7,7 @@ use image::{DynamicImage, GrayImage};
 
 use super::canvas::{Canvas, LabelSet};
 use super::pattern::Groups;
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 /// An image of 8 bits, grey or RGB.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub(super) trait Reader: Sync {
     ///
     /// # Errors
     /// The file that is wrong, and how.
-    fn read(&self, unit: usize) -> Result<Vec<Drawn>, TrainError>;
+    fn read(&self, unit: usize) -> Result<Vec<Drawn>, CorpusError>;
 }
 
 /// `path` of the source folder.

@@ -12,7 +12,7 @@ use super::masks::{self, Rules};
 use super::nifti_file::{self, Volume};
 use super::unit::{Drawn, Image, Reader, join};
 use super::window::{Scale, apply};
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 /// What is shown black and white in a volume without a window, in percent of its values.
 const PERCENTILES: [f32; 2] = [0.5, 99.5];
@@ -61,7 +61,7 @@ impl<'a> NiftiReader<'a> {
         name: &str,
         image: &Volume,
         image_path: &Path,
-    ) -> Result<(PathBuf, Vec<u16>), TrainError> {
+    ) -> Result<(PathBuf, Vec<u16>), CorpusError> {
         let path = join(&self.from, name);
         let volume = nifti_file::read(&path)?;
         let bad = |reason: String| ImportError::Source {
@@ -111,7 +111,7 @@ impl Reader for NiftiReader<'_> {
         self.rules.objects()
     }
 
-    fn read(&self, unit: usize) -> Result<Vec<Drawn>, TrainError> {
+    fn read(&self, unit: usize) -> Result<Vec<Drawn>, CorpusError> {
         let Some(found) = self.volumes.get(unit) else {
             return Ok(Vec::new());
         };

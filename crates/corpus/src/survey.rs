@@ -1,15 +1,30 @@
 //! What of a configuration's data is on this machine: a dry run names what is missing and goes on with the rest.
 
-use super::format::{Dataset, Index, Prompt, Split, read_json};
-use crate::config::DataConfig;
-use crate::error::TrainError;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::CorpusError;
+use crate::format::{Dataset, Index, Prompt, Split, read_json};
+
+/// What a training wants of a corpus.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// The corpus' folder.
+    pub root: &'a Path,
+    /// Every dataset of these tiers.
+    pub tiers: &'a [String],
+    /// Datasets by name, whatever their tier.
+    pub datasets: &'a [String],
+    /// By dataset the prompts that are kept; all where it is not named.
+    pub prompts: &'a BTreeMap<String, Vec<String>>,
+}
 
 /// Datasets that are here and folders that are not.
 #[derive(Debug)]
 pub struct Survey {
     /// In the order of the index.
     pub found: Vec<Dataset>,
-    /// Names in `data.datasets` without a folder here, in the order of the configuration.
+    /// Names that were asked for without a folder here, in their order.
     pub missing: Vec<String>,
 }
 
@@ -17,8 +32,8 @@ pub struct Survey {
 ///
 /// # Errors
 /// A dataset of role `external`, and files that are there but cannot be read.
-pub fn survey(data: &DataConfig) -> Result<Survey, TrainError> {
-    let root = &data.root;
+pub fn survey(data: Selection<'_>) -> Result<Survey, CorpusError> {
+    let root = data.root;
     let index_file = root.join("index.json");
     let index: Index = if index_file.is_file() {
         read_json(&index_file)?
@@ -30,7 +45,7 @@ pub fn survey(data: &DataConfig) -> Result<Survey, TrainError> {
     for entry in &index.datasets {
         let named = data.datasets.contains(&entry.name);
         if named && entry.role != "train" {
-            return Err(TrainError::ExternalDataset {
+            return Err(CorpusError::ExternalDataset {
                 name: entry.name.clone(),
             });
         }
@@ -45,18 +60,21 @@ pub fn survey(data: &DataConfig) -> Result<Survey, TrainError> {
     }
     let here = |name: &&String| found.iter().any(|set: &Dataset| &&set.name == name);
     missing.extend(data.datasets.iter().filter(|name| !here(name)).cloned());
-    keep_prompts(&mut found, data)?;
+    keep_prompts(&mut found, data.prompts)?;
     Ok(Survey { found, missing })
 }
 
-/// Leaves of every dataset in `data.prompts` the prompts that stand there, in those words; what else they are called stays a
+/// Leaves of every dataset in `prompts` the prompts that stand there, in those words; what else they are called stays a
 /// synonym.
 ///
 /// # Errors
-/// [`TrainError::Config`] for a prompt that its dataset does not have.
-pub fn keep_prompts(datasets: &mut [Dataset], data: &DataConfig) -> Result<(), TrainError> {
+/// [`CorpusError::UnknownPrompt`] for a prompt that its dataset does not have.
+pub fn keep_prompts(
+    datasets: &mut [Dataset],
+    prompts: &BTreeMap<String, Vec<String>>,
+) -> Result<(), CorpusError> {
     for set in datasets {
-        let Some(wanted) = data.prompts.get(&set.name) else {
+        let Some(wanted) = prompts.get(&set.name) else {
             continue;
         };
         let kept = wanted.iter().map(|words| find(set, words));
@@ -65,7 +83,7 @@ pub fn keep_prompts(datasets: &mut [Dataset], data: &DataConfig) -> Result<(), T
     Ok(())
 }
 
-fn find(set: &Dataset, words: &str) -> Result<Prompt, TrainError> {
+fn find(set: &Dataset, words: &str) -> Result<Prompt, CorpusError> {
     // The tokenizer sees lower case alone.
     let words = words.to_lowercase();
     let names = |prompt: &Prompt| -> Vec<String> {
@@ -77,11 +95,9 @@ fn find(set: &Dataset, words: &str) -> Result<Prompt, TrainError> {
         .prompts
         .iter()
         .find(|prompt| names(prompt).iter().any(is));
-    let prompt = prompt.ok_or_else(|| TrainError::Config {
-        reason: format!(
-            "data.prompts asks {} for {words:?}, which it does not have",
-            set.name
-        ),
+    let prompt = prompt.ok_or_else(|| CorpusError::UnknownPrompt {
+        dataset: set.name.clone(),
+        words: words.clone(),
     })?;
     Ok(Prompt {
         synonyms: names(prompt).into_iter().filter(|name| !is(name)).collect(),

@@ -9,7 +9,7 @@ use super::error::ImportError;
 use super::manifest::{MaskRule, Missing};
 use super::pattern::{Groups, Pattern, fill};
 use super::unit::join;
-use crate::error::TrainError;
+use crate::error::CorpusError;
 
 /// An image or a volume.
 #[derive(Debug, Clone)]
@@ -35,10 +35,10 @@ pub(super) enum Masks {
 ///
 /// # Errors
 /// A folder that cannot be read.
-pub(super) fn list(from: &Path) -> Result<BTreeSet<String>, TrainError> {
+pub(super) fn list(from: &Path) -> Result<BTreeSet<String>, CorpusError> {
     let mut files = BTreeSet::new();
     for entry in WalkDir::new(from).follow_links(true) {
-        let entry = entry.map_err(|error| TrainError::Read {
+        let entry = entry.map_err(|error| CorpusError::Read {
             path: error.path().unwrap_or(from).to_owned(),
             source: error.into(),
         })?;
