@@ -30,9 +30,9 @@ pub fn cancel_on_signal() -> Result<CancelToken> {
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            signals
-                .forever()
-                .for_each(|signal| received(signal, &token))
+            for signal in signals.forever() {
+                received(signal, &token);
+            }
         })
         .context("starting the thread that waits for signals")?;
     Ok(cancel)

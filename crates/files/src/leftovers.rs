@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::TEMPORARY_PREFIX;
@@ -27,6 +27,13 @@ pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
             continue;
         }
         let path = entry.path();
+        // A process was killed while it put a new folder in the place of this one.
+        if let Some(target) = replaced(folder, &name)
+            && !target.exists()
+        {
+            let _ = fs::rename(&path, target);
+            continue;
+        }
         let is_folder = path.is_dir();
         let locked = if is_folder {
             is_locked(&path.join(LOCK_FILE))
@@ -43,6 +50,13 @@ pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
         };
     }
     Ok(())
+}
+
+/// What a folder that stepped aside was called: `.medsam3-<name>-<random>.old`.
+fn replaced(folder: &Path, temporary: &str) -> Option<PathBuf> {
+    let name = temporary.strip_prefix(TEMPORARY_PREFIX)?;
+    let (name, _random) = name.strip_suffix(".old")?.rsplit_once('-')?;
+    Some(folder.join(name))
 }
 
 fn is_young(path: &Path) -> bool {
@@ -69,6 +83,20 @@ mod tests {
         let file = File::create(path).unwrap();
         file.set_modified(SystemTime::now() - 6 * YOUNG).unwrap();
         file
+    }
+
+    /// A kill between the two renames that replace a folder.
+    #[test]
+    fn a_folder_that_stepped_aside_for_nothing_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let aside = folder.path().join(".medsam3-my-model-a1B2c3.old");
+        fs::create_dir(&aside).unwrap();
+        fs::write(aside.join("weights"), "mine").unwrap();
+        let old = SystemTime::now() - 6 * YOUNG;
+        File::open(&aside).unwrap().set_modified(old).unwrap();
+        remove_leftovers(folder.path()).unwrap();
+        let back = folder.path().join("my-model/weights");
+        assert_eq!(fs::read(back).unwrap(), b"mine");
     }
 
     #[test]
