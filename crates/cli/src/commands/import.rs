@@ -95,6 +95,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             summary.overlapped_object_pixels
         );
     }
+    for note in &summary.notes {
+        println!("  {note}");
+    }
     println!("wrote {}", summary.folder.display());
     Ok(())
 }

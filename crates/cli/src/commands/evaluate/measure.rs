@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use medsam3_corpus::{Dataset, Item, Truth, questions};
+use medsam3_corpus::{CorpusError, Dataset, Item, Truth, questions};
 use medsam3_engine::{Segmenter, Thresholds};
 use medsam3_eval::{Case, Confidence, Question, match_instances};
 use medsam3_imaging::Rgb8;
-use medsam3_train::CorpusError;
 
 use super::Arguments;
 use super::rule::RuleChoice;
