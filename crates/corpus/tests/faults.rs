@@ -8,7 +8,9 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{GrayImage, ImageBuffer, Luma};
 use medsam3_corpus::import::manifest::Manifest;
 use medsam3_corpus::import::{Kind, Options, Summary, Watch, import};
-use medsam3_corpus::{CorpusError, Dataset, Truth, load_to_measure, questions};
+use medsam3_corpus::{
+    CorpusError, Dataset, Split, Truth, load_samples, load_to_measure, questions,
+};
 use serde_json::{Value, json};
 
 struct Patient;
@@ -236,6 +238,27 @@ fn folder_masks_lie_on_the_pixels_that_the_annotator_saw_in_every_orientation() 
             );
         }
     }
+}
+
+/// In a corpus made by hand training would see the stored pixels and evaluation those that are shown.
+#[test]
+fn a_turned_picture_in_a_corpus_is_refused_by_training_and_evaluation() {
+    let place = Place::new();
+    let image = place.from().join("images/a.jpg");
+    save_turned(&image, 1);
+    shape()
+        .save(place.from().join("masks/a.png"))
+        .expect("a mask");
+    let layout = FOLDERS.replace("images/{id}.png", "images/{id}.jpg");
+    place.import(&layout).expect("imported");
+    let sets = [place.set()];
+    let read = || load_samples(&place.out(), &sets, Split::Train, 16);
+    let folder = place.out().join("set");
+    let asked = || questions(&folder, &sets[0], &sets[0].items[0], (32, 24));
+    assert!(read().is_ok() && asked().is_ok());
+    save_turned(&folder.join(&sets[0].items[0].image), 3);
+    assert_eq!(read().expect_err("turned").code(), "CORPUS-TURNED");
+    assert_eq!(asked().expect_err("turned").code(), "CORPUS-TURNED");
 }
 
 #[test]
