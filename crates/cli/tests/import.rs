@@ -132,3 +132,39 @@ fn a_full_disk_leaves_the_corpus_as_it_was() {
     );
     assert!(import(folder.path(), &[]).status.success());
 }
+
+/// Six programs, six datasets, one corpus: every set is listed, whoever was first.
+#[test]
+fn six_imports_at_once_lose_no_dataset() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names: Vec<String> = (0..6).map(|n| format!("cells{n}")).collect();
+    for name in &names {
+        let text = MANIFEST.replace("name = \"cells\"", &format!("name = \"{name}\""));
+        std::fs::write(folder.path().join(format!("{name}.toml")), text).expect("a manifest");
+    }
+    for round in 0..20 {
+        let started: Vec<_> = names
+            .iter()
+            .map(|name| {
+                Command::new(PROGRAM)
+                    .current_dir(folder.path())
+                    .args(["import", "--replace", "--out", "corpus", "--from"])
+                    .arg(Path::new(FIXTURES).join("coco"))
+                    .arg(format!("{name}.toml"))
+                    .stdout(std::process::Stdio::null())
+                    .spawn()
+                    .expect("the program")
+            })
+            .collect();
+        for mut one in started {
+            assert!(one.wait().expect("an end").success(), "round {round}");
+        }
+        let index = std::fs::read(folder.path().join("corpus/index.json")).expect("an index");
+        let index: Value = serde_json::from_slice(&index).expect("valid JSON");
+        assert_eq!(
+            index["datasets"].as_array().map(Vec::len),
+            Some(6),
+            "round {round}"
+        );
+    }
+}

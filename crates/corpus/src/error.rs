@@ -56,6 +56,12 @@ pub enum CorpusError {
         /// Those of the image.
         image: (usize, usize),
     },
+    /// A picture of a corpus that viewers turn: its mask lies on the stored pixels, and readers would not agree.
+    #[error("{} has an EXIF orientation: its mask would lie on other pixels than those that are seen", path.display())]
+    Turned {
+        /// Which picture.
+        path: PathBuf,
+    },
     /// A mask holds a label index that its dataset does not declare.
     #[error("{} holds the label {label}, which its dataset does not declare", path.display())]
     UnknownLabel {
@@ -107,6 +113,7 @@ impl CorpusError {
             Self::Decode { .. } => "CORPUS-DECODE",
             Self::MaskKind { .. } => "CORPUS-MASK-KIND",
             Self::MaskSize { .. } => "CORPUS-MASK-SIZE",
+            Self::Turned { .. } => "CORPUS-TURNED",
             Self::UnknownLabel { .. } => "CORPUS-UNKNOWN-LABEL",
             Self::EmptySplit { .. } => "CORPUS-EMPTY-SPLIT",
             Self::UnknownDataset { .. } => "CORPUS-UNKNOWN-DATASET",
@@ -128,6 +135,9 @@ impl CorpusError {
             }
             Self::MaskSize { .. } => {
                 "Write the mask on the pixels of its image; nothing is resized silently."
+            }
+            Self::Turned { .. } => {
+                "Save it without the orientation, as its mask was drawn; `medsam3 import` does that."
             }
             Self::UnknownLabel { .. } => {
                 "Add the label to `labels` in dataset.json, or repair the mask."

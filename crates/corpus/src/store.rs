@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder as _, ImageReader};
 use rayon::prelude::*;
 
 use crate::error::CorpusError;
@@ -85,7 +86,9 @@ fn load_item(
     item: &Item,
     side: usize,
 ) -> Result<Rasters, CorpusError> {
-    let image = decode(&folder.join(&item.image))?;
+    let path = folder.join(&item.image);
+    refuse_turned(&path)?;
+    let image = decode(&path)?;
     let image_size = (image.width() as usize, image.height() as usize);
     let size = u32::try_from(side).unwrap_or(u32::MAX);
     let gray = matches!(image, DynamicImage::ImageLuma8(_));
@@ -147,6 +150,24 @@ pub(crate) fn decode(path: &Path) -> Result<DynamicImage, CorpusError> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// A picture with an EXIF orientation is not one of the corpus' format.
+pub(crate) fn refuse_turned(path: &Path) -> Result<(), CorpusError> {
+    let reader = ImageReader::open(path).map_err(|source| CorpusError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    // What cannot be decoded is named by who decodes it.
+    let turn = reader
+        .into_decoder()
+        .and_then(|mut decoder| decoder.orientation());
+    match turn {
+        Ok(turn) if turn != Orientation::NoTransforms => Err(CorpusError::Turned {
+            path: path.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The pixel under the centre of each target pixel: labels must not be blended.

@@ -9,7 +9,7 @@ use medsam3_imaging::Mask;
 
 use crate::error::CorpusError;
 use crate::format::{Dataset, Item, Labelling};
-use crate::store::decode;
+use crate::store::{decode, refuse_turned};
 
 /// A prompt and what should be found.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl Truth {
 /// Every prompt that `item` says something about, with its truth. `size` is the image's width and height.
 ///
 /// # Errors
-/// A mask that cannot be read, is of another kind or size than it should be, or holds a label that `set` does not declare.
+/// A picture that EXIF turns, a mask that cannot be read, is of another kind or size than it should be, or holds a label that `set` does not declare.
 pub fn questions(
     folder: &Path,
     set: &Dataset,
@@ -45,6 +45,7 @@ pub fn questions(
     size: (usize, usize),
 ) -> Result<Vec<Truth>, CorpusError> {
     let (width, height) = size;
+    refuse_turned(&folder.join(&item.image))?;
     let asked: Vec<_> = set
         .prompts
         .iter()

@@ -97,6 +97,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             summary.overlapped_object_pixels
         )?;
     }
+    for note in &summary.notes {
+        say!("  {note}")?;
+    }
     say!("wrote {}", summary.folder.display())?;
     Ok(())
 }

@@ -4,12 +4,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use image::metadata::Orientation;
 use serde::Deserialize;
 
 use super::canvas::{Canvas, LabelSet};
 use super::error::ImportError;
 use super::files::safe;
-use super::manifest::{Coco, Manifest};
+use super::manifest::{Coco, Crowds, Exif, Manifest};
+use super::notes::{Kind, Notes};
+use super::orientation;
 use super::pattern::{Groups, Pattern, fill};
 use super::polygon;
 use super::raster;
@@ -27,6 +30,11 @@ struct File {
 struct ImageEntry {
     id: i64,
     file_name: String,
+    /// What it was annotated on; 0 as not said.
+    #[serde(default)]
+    width: Option<f64>,
+    #[serde(default)]
+    height: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -40,8 +48,25 @@ struct Annotation {
     image_id: i64,
     category_id: i64,
     #[serde(default)]
-    iscrowd: u8,
+    iscrowd: Option<Flag>,
     segmentation: Option<Segmentation>,
+}
+
+/// 0 and 1, or false and true.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    Logical(bool),
+    Number(f64),
+}
+
+impl Flag {
+    fn is_set(self) -> bool {
+        match self {
+            Self::Logical(set) => set,
+            Self::Number(number) => number != 0.0,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -65,17 +90,22 @@ enum Counts {
 struct Unit {
     json: PathBuf,
     image: PathBuf,
+    /// As the annotations call it.
+    name: String,
     id: String,
     subject: String,
     groups: Groups,
     /// Labels with their outlines, in the order of the file.
     objects: Vec<(u8, Segmentation)>,
     unlabelled: LabelSet,
+    drawn_on: Option<(usize, usize)>,
+    notes: Notes,
 }
 
 /// The images of all annotation files.
 pub(super) struct CocoReader<'a> {
     manifest: &'a Manifest,
+    exif: Option<Exif>,
     units: Vec<Unit>,
 }
 
@@ -109,7 +139,11 @@ impl<'a> CocoReader<'a> {
                 .into());
             }
         }
-        Ok(Self { manifest, units })
+        Ok(Self {
+            manifest,
+            exif: layout.exif,
+            units,
+        })
     }
 }
 
@@ -152,7 +186,13 @@ fn annotations(
     let subject = subject.transpose().map_err(bad)?;
     let mut units = Vec::new();
     let mut places: HashMap<i64, usize> = HashMap::new();
-    for ImageEntry { id, file_name } in file.images {
+    for ImageEntry {
+        id,
+        file_name,
+        width,
+        height,
+    } in file.images
+    {
         let mut groups = groups.clone();
         let stem = file_name
             .rsplit_once('.')
@@ -172,9 +212,12 @@ fn annotations(
             image,
             subject: known.unwrap_or_else(|| item.clone()),
             id: item,
+            name: file_name,
             groups,
             objects: Vec::new(),
             unlabelled: LabelSet::new(),
+            drawn_on: drawn_on(width, height),
+            notes: Notes::default(),
         });
     }
     for annotation in file.annotations {
@@ -201,11 +244,19 @@ fn annotations(
                     None => format!("the category {category_id}, which it does not list,"),
                 },
             })?;
+        let crowd = iscrowd.is_some_and(Flag::is_set);
         match segmentation {
             _ if label == 0 => {}
-            Some(segmentation) if iscrowd == 0 => unit.objects.push((label, segmentation)),
+            _ if crowd && layout.crowds == Crowds::Unlabelled => {
+                unit.notes.add(Kind::Crowds, &unit.name);
+                unit.unlabelled.insert(label);
+            }
+            Some(segmentation) if !segmentation.is_empty() => {
+                unit.objects.push((label, segmentation));
+            }
             // A box alone says that something is there, but not where it ends.
             _ => {
+                unit.notes.add(Kind::NoOutline, &unit.name);
                 unit.unlabelled.insert(label);
             }
         }
@@ -230,7 +281,15 @@ impl Reader for CocoReader<'_> {
         let Some(unit) = self.units.get(unit) else {
             return Ok(Vec::new());
         };
-        let image = raster::read_image(&unit.image, &self.manifest.images)?;
+        let mut notes = unit.notes.clone();
+        let image = raster::read_image(&unit.image, &self.manifest.images, |size, turn| {
+            let seen = orientation::seen(&unit.image, size, turn, unit.drawn_on, self.exif)?;
+            if turn != Orientation::NoTransforms && seen == Exif::Upright {
+                notes.add(Kind::Upright, &unit.name);
+            }
+            Ok(seen)
+        })?;
+        let mut empty = LabelSet::new();
         let (width, height) = image.size();
         let mut canvas = Canvas::new(width, height);
         for (label, segmentation) in &unit.objects {
@@ -239,6 +298,27 @@ impl Reader for CocoReader<'_> {
                     path: unit.json.clone(),
                     reason: format!("{}: {reason}", unit.image.display()),
                 })?;
+            if !inside.contains(&true) {
+                // Run lengths say that nothing is there; an outline says that something is.
+                let runs = matches!(segmentation, Segmentation::Runs { .. });
+                notes.add(
+                    if runs {
+                        Kind::EmptyRuns
+                    } else {
+                        Kind::Degenerate
+                    },
+                    &unit.name,
+                );
+                if !runs {
+                    empty.insert(*label);
+                }
+                continue;
+            }
+            if let Segmentation::Polygons(polygons) = segmentation {
+                for _ in polygons.iter().filter(|corners| is_degenerate(corners)) {
+                    notes.add(Kind::Degenerate, &unit.name);
+                }
+            }
             let places = inside
                 .iter()
                 .enumerate()
@@ -251,6 +331,10 @@ impl Reader for CocoReader<'_> {
                     reason: format!("{}: {reason}", unit.image.display()),
                 })?;
         }
+        // Never absent for want of a pixel.
+        let labels = canvas.labels();
+        let lost = empty.difference(&labels).copied();
+        let unlabelled = unit.unlabelled.iter().copied().chain(lost).collect();
         Ok(vec![Drawn {
             id: unit.id.clone(),
             subject: unit.subject.clone(),
@@ -258,8 +342,32 @@ impl Reader for CocoReader<'_> {
             path: unit.image.clone(),
             image,
             canvas,
-            unlabelled: unit.unlabelled.clone(),
+            unlabelled,
+            notes,
         }])
+    }
+}
+
+/// Width and height that the annotations were made on, where they are said.
+fn drawn_on(width: Option<f64>, height: Option<f64>) -> Option<(usize, usize)> {
+    let side = |side: f64| (side >= 1.0 && side.fract() == 0.0).then_some(side as usize);
+    Some((side(width?)?, side(height?)?))
+}
+
+fn is_degenerate(corners: &[f64]) -> bool {
+    corners.len() < 6 && corners.len().is_multiple_of(2)
+}
+
+impl Segmentation {
+    /// Nothing is said about where the object is.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Polygons(polygons) => polygons.iter().all(Vec::is_empty),
+            Self::Runs { counts, .. } => match counts {
+                Counts::Plain(counts) => counts.is_empty(),
+                Counts::Compressed(text) => text.is_empty(),
+            },
+        }
     }
 }
 
@@ -268,7 +376,8 @@ fn pixels(segmentation: &Segmentation, width: usize, height: usize) -> Result<Ve
     match segmentation {
         Segmentation::Polygons(polygons) => {
             let mut all = vec![false; width * height];
-            for corners in polygons {
+            // Two points enclose nothing.
+            for corners in polygons.iter().filter(|corners| !is_degenerate(corners)) {
                 let inside = polygon::fill(corners, width, height)?;
                 all.iter_mut()
                     .zip(inside)

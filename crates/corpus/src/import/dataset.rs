@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use medsam3_files::{Existing, atomic_write_bytes};
+use medsam3_files::{Existing, Lock, ScratchFolder, atomic_write_bytes};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Filled;
+use super::error::ImportError;
 use super::manifest::Manifest;
+use super::notes::Note;
 use super::write::{Item, indices_of, names};
+use super::{Filled, Options};
 use crate::Split;
 use crate::error::CorpusError;
 
 const INDEX_FILE: &str = "index.json";
+/// Held while the index is changed.
+const LOCK_FILE: &str = ".lock";
 const DATASET_FILE: &str = "dataset.json";
 
 /// What an import wrote.
@@ -34,6 +38,8 @@ pub struct Summary {
     pub combinations: usize,
     /// Pixels of objects that a later object took, as an object map has one object per pixel.
     pub overlapped_object_pixels: usize,
+    /// What was left out or may be meant otherwise.
+    pub notes: Vec<Note>,
 }
 
 /// Writes `dataset.json`, gives the hidden folder its name and lists it in `index.json`.
@@ -43,9 +49,10 @@ pub struct Summary {
 pub(super) fn publish(
     manifest: &Manifest,
     out: &Path,
-    hidden: &Path,
+    scratch: ScratchFolder,
     filled: Filled,
     objects: bool,
+    options: &Options,
 ) -> Result<Summary, CorpusError> {
     let labels = u8::try_from(manifest.labels.len()).unwrap_or(u8::MAX);
     let holders = indices_of(labels, &filled.indices);
@@ -84,6 +91,7 @@ pub(super) fn publish(
         positives_per_prompt: positives.collect(),
         combinations: filled.indices.combinations().count(),
         overlapped_object_pixels: filled.overlapped,
+        notes: filled.notes.list(),
     };
     let dataset = json!({
         "name": manifest.name,
@@ -116,23 +124,23 @@ pub(super) fn publish(
         "prompts": dataset["prompts"],
         "positives_per_prompt": summary.positives_per_prompt,
     });
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        |source| CorpusError::Write { path, source }
+    };
+    let hidden = scratch.path();
+    write_whole(&hidden.join(DATASET_FILE), &pretty(&dataset, hidden)?)?;
+    // One import at a time from here on: the index is read, changed and written.
+    let lock_file = out.join(LOCK_FILE);
+    let _lock = Lock::wait(&lock_file).map_err(failed(&lock_file))?;
+    if target.exists() && !options.replace {
+        return Err(ImportError::Exists { path: target }.into());
+    }
     // Read first: a damaged index must not cost the import after the folder has its name.
     let index = listed(out, &manifest.name, entry)?;
-    let text = pretty(&dataset, hidden)?;
-    write_whole(&hidden.join(DATASET_FILE), &text)?;
     let index = pretty(&index, out)?;
-    let write = |source| CorpusError::Write {
-        path: target.clone(),
-        source,
-    };
-    let old = out.join(format!(".replaced-{}", manifest.name));
-    fs::remove_dir_all(&old).ok();
-    if target.exists() {
-        fs::rename(&target, &old).map_err(write)?;
-    }
-    fs::rename(hidden, &target).map_err(write)?;
+    scratch.put_in_place().map_err(failed(&target))?;
     write_whole(&out.join(INDEX_FILE), &index)?;
-    fs::remove_dir_all(&old).ok();
     Ok(summary)
 }
 

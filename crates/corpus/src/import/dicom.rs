@@ -328,6 +328,7 @@ impl Reader for DicomReader<'_> {
                 image,
                 canvas,
                 unlabelled: unlabelled.clone(),
+                notes: Default::default(),
             });
         }
         Ok(drawn)

@@ -10,6 +10,9 @@ use medsam3_weights::sha256_hex;
 
 use super::error::ImportError;
 
+/// Label Map Segmentation Storage (PS3.4 B.5).
+const LABEL_MAP_STORAGE: &str = "1.2.840.10008.5.1.4.1.1.66.7";
+
 /// Where a frame lies in the patient, in mm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Place {
@@ -85,6 +88,14 @@ pub(super) fn read(path: &Path) -> Result<Option<Known>, ImportError> {
     };
     let reference = text(&object, tags::FRAME_OF_REFERENCE_UID);
     let size = [width, height];
+    if class == LABEL_MAP_STORAGE
+        || text(&object, tags::SEGMENTATION_TYPE).as_deref() == Some("LABELMAP")
+    {
+        return Err(bad(
+            "label map segmentations (LABELMAP) cannot be read; save it as BINARY, or leave it out by `files`"
+                .to_owned(),
+        ));
+    }
     if class == uids::SEGMENTATION_STORAGE {
         let (segments, frames) = segmentation(&object);
         return Ok(Some(Known::Seg(SegFile {

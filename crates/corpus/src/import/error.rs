@@ -38,6 +38,27 @@ pub enum ImportError {
         /// What is wrong.
         reason: String,
     },
+    /// Annotations that lie on other pixels than those of the picture.
+    #[error("{}: {reason}", path.display())]
+    OtherPixels {
+        /// Which picture or mask.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// COCO objects that are all marked as crowds, as CVAT exports masks.
+    #[error(
+        "not one of {images} images of {} has an object: {objects} objects are crowds (iscrowd = 1)",
+        folder.display()
+    )]
+    OnlyCrowds {
+        /// The source folder.
+        folder: PathBuf,
+        /// Images read.
+        images: usize,
+        /// Crowds.
+        objects: usize,
+    },
     /// A source file holds a grey value, colour, category or segment that the manifest does not name.
     #[error("{} holds {value}, which the manifest does not name", path.display())]
     UnknownValue {
@@ -89,6 +110,8 @@ impl ImportError {
             Self::NoFiles { .. } => "CORPUS-IMPORT-NO-FILES",
             Self::NoMask { .. } => "CORPUS-IMPORT-NO-MASK",
             Self::Source { .. } => "CORPUS-IMPORT-SOURCE",
+            Self::OtherPixels { .. } => "CORPUS-IMPORT-OTHER-PIXELS",
+            Self::OnlyCrowds { .. } => "CORPUS-IMPORT-ONLY-CROWDS",
             Self::UnknownValue { .. } => "CORPUS-UNKNOWN-LABEL",
             Self::Duplicate { .. } => "CORPUS-IMPORT-DUPLICATE",
             Self::NothingDrawn { .. } => "CORPUS-IMPORT-NOTHING-DRAWN",
@@ -111,6 +134,12 @@ impl ImportError {
             Self::Source { .. } => {
                 "Download the file again; if it is as published, the manifest describes another layout."
             }
+            Self::OtherPixels { .. } => {
+                "Use the pictures that were annotated; for pictures turned by EXIF say `exif = \"upright\"` (as viewers show them) or \"stored\" in `[layout]`."
+            }
+            Self::OnlyCrowds { .. } => {
+                "If they are single objects, as in CVAT's masks, say `crowds = \"objects\"` in `[layout]`; else export polygons."
+            }
             Self::UnknownValue { .. } => {
                 "Name it in the manifest; an empty name leaves it to the background."
             }
@@ -118,7 +147,7 @@ impl ImportError {
                 "Make the names differ by `id` in `[layout]`, for example \"{subject}_{id}\"."
             }
             Self::NothingDrawn { .. } => {
-                "Check `threshold` (masks of 0 and 1 need 0), the values or colours, and the paths of the masks."
+                "Check `threshold` (the largest value that is background), the values or colours, and the paths of the masks."
             }
             Self::TooManyLabels { .. } => "Leave out labels, or import the dataset in two parts.",
             Self::Exists { .. } => "Use --replace to write it anew.",

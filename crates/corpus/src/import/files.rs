@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use walkdir::WalkDir;
+use unicode_normalization::UnicodeNormalization as _;
+use walkdir::{DirEntry, WalkDir};
 
 use super::error::ImportError;
 use super::manifest::{MaskRule, Missing};
@@ -37,7 +38,12 @@ pub(super) enum Masks {
 /// A folder that cannot be read.
 pub(super) fn list(from: &Path) -> Result<BTreeSet<String>, CorpusError> {
     let mut files = BTreeSet::new();
-    for entry in WalkDir::new(from).follow_links(true) {
+    // Hidden files are not of the dataset: macOS writes `._a.png` beside `a.png`.
+    let shown = |entry: &DirEntry| {
+        entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
+    };
+    let walk = WalkDir::new(from).follow_links(true).into_iter();
+    for entry in walk.filter_entry(shown) {
         let entry = entry.map_err(|error| CorpusError::Read {
             path: error.path().unwrap_or(from).to_owned(),
             source: error.into(),
@@ -140,15 +146,15 @@ pub(super) fn masks_of(
     }
 }
 
-/// A name that is a file name everywhere.
+/// A name that is a file name everywhere. Letters of every script stay, composed: names that differ by them are different.
 pub(super) fn safe(name: &str) -> String {
     let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || "._-".contains(c) {
+        if c.is_alphanumeric() || "._-".contains(c) {
             c
         } else {
             '_'
         }
     };
-    let name: String = name.chars().map(plain).collect();
+    let name: String = name.nfc().map(plain).collect();
     name.trim_start_matches('.').to_owned()
 }

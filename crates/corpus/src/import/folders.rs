@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use image::metadata::Orientation;
+
 use super::canvas::Canvas;
 use super::canvas::LabelSet;
 use super::error::ImportError;
 use super::files::{self, Found};
 use super::manifest::{Folders, Manifest, Reading};
 use super::masks::{self, Rules};
-use super::raster;
+use super::notes::{Kind, Notes};
+use super::orientation::{self, Exif};
+use super::raster::{self, MaskFile, Values};
 use super::unit::{Drawn, Reader, join};
 use crate::error::CorpusError;
 
@@ -19,6 +23,7 @@ pub(super) struct FolderReader<'a> {
     from: PathBuf,
     files: BTreeSet<String>,
     rules: Rules<'a>,
+    exif: Option<Exif>,
     images: Vec<Found>,
 }
 
@@ -46,8 +51,43 @@ impl<'a> FolderReader<'a> {
             from: from.to_owned(),
             rules: Rules::new(manifest, &layout.masks),
             files,
+            exif: layout.exif,
             images,
         })
+    }
+}
+
+impl FolderReader<'_> {
+    /// How the masks of a picture saw it; all must have seen the same.
+    fn seen<'m>(
+        &self,
+        path: &Path,
+        size: (usize, usize),
+        turn: Orientation,
+        masks: impl Iterator<Item = (&'m Path, Option<&'m MaskFile>)>,
+    ) -> Result<Exif, ImportError> {
+        if turn == Orientation::NoTransforms {
+            // A mask of another size is named by itself.
+            return Ok(Exif::Stored);
+        }
+        let mut found = None;
+        for (file, mask) in masks {
+            let drawn_on = mask.map(|mask| (mask.width, mask.height));
+            let rule = match mask {
+                Some(mask) if mask.turned => Some(Exif::Upright),
+                _ => self.exif,
+            };
+            let seen = orientation::seen(path, size, turn, drawn_on, rule)?;
+            if found.is_some_and(|other| other != seen) {
+                return Err(ImportError::OtherPixels {
+                    path: file.to_owned(),
+                    reason: "it lies on the picture turned otherwise than the other masks"
+                        .to_owned(),
+                });
+            }
+            found = Some(seen);
+        }
+        Ok(found.or(self.exif).unwrap_or(Exif::Upright))
     }
 }
 
@@ -79,19 +119,39 @@ impl Reader for FolderReader<'_> {
                 files::Masks::Skip => return Ok(Vec::new()),
             }
         }
-        let image = raster::read_image(&path, &self.manifest.images)?;
-        let (width, height) = image.size();
-        let mut canvas = Canvas::new(width, height);
+        let mut opened = Vec::new();
         for (rule, names) in jobs {
             for name in names {
                 let file = join(&self.from, &name);
-                if rule.read == Reading::Contour {
-                    masks::contour(&file, &self.rules, rule, &mut canvas)?;
-                } else {
-                    let mask = raster::read_mask(&file)?;
-                    masks::raster(&file, &self.rules, rule, &mask, &mut canvas)?;
-                }
+                let contour = rule.read == Reading::Contour;
+                let mask = (!contour).then(|| raster::read_mask(&file)).transpose()?;
+                opened.push((rule, name, file, mask));
             }
+        }
+        let mut notes = Notes::default();
+        let image = raster::read_image(&path, &self.manifest.images, |size, turn| {
+            let masks = opened
+                .iter()
+                .map(|(_, _, file, mask)| (file.as_path(), mask.as_ref()));
+            let seen = self.seen(&path, size, turn, masks)?;
+            if turn != Orientation::NoTransforms && seen == Exif::Upright {
+                notes.add(Kind::Upright, &found.path);
+            }
+            Ok(seen)
+        })?;
+        let (width, height) = image.size();
+        let mut canvas = Canvas::new(width, height);
+        for (rule, name, file, mask) in &opened {
+            let Some(mask) = mask else {
+                masks::contour(file, &self.rules, rule, &mut canvas)?;
+                continue;
+            };
+            if let Values::Gray(values) = &mask.values
+                && masks::is_below_threshold(rule, values, masks::Scale::of(mask))
+            {
+                notes.add(Kind::BelowThreshold, name);
+            }
+            masks::raster(file, &self.rules, rule, mask, &mut canvas)?;
         }
         Ok(vec![Drawn {
             id: found.id.clone(),
@@ -101,6 +161,7 @@ impl Reader for FolderReader<'_> {
             image,
             canvas,
             unlabelled,
+            notes,
         }])
     }
 }

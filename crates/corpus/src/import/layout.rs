@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::manifest::Manifest;
+use super::orientation::Exif;
 use super::pattern::{Groups, Pattern};
 
 /// The layouts that can be read.
@@ -56,6 +57,9 @@ pub struct Folders {
     /// Whom it was taken from; `{subject}` where the path has it, else the item itself.
     #[serde(default)]
     pub subject: Option<String>,
+    /// How pictures turned by EXIF were annotated, where their sizes do not tell.
+    #[serde(default)]
+    pub exif: Option<Exif>,
     /// What the masks are. Labels may lie on one another: a pixel keeps all of its own.
     pub masks: Vec<MaskRule>,
 }
@@ -136,6 +140,23 @@ pub struct Coco {
     /// Category names and their labels; `""` leaves a category out. Without it labels are called like categories.
     #[serde(default)]
     pub categories: BTreeMap<String, String>,
+    /// What `iscrowd` means.
+    #[serde(default)]
+    pub crowds: Crowds,
+    /// How pictures turned by EXIF were annotated, where their sizes do not tell.
+    #[serde(default)]
+    pub exif: Option<Exif>,
+}
+
+/// What objects with `iscrowd` are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crowds {
+    /// Several objects in one outline: their label is unknown on that image.
+    #[default]
+    Unlabelled,
+    /// Single objects, as CVAT exports masks.
+    Objects,
 }
 
 /// NIfTI-1 volumes.

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ImportError;
 pub use super::layout::{
-    Coco, Dicom, Folders, Layout, MaskRule, Missing, Nifti, OneOrMany, Plane, Reading,
+    Coco, Crowds, Dicom, Folders, Layout, MaskRule, Missing, Nifti, OneOrMany, Plane, Reading,
 };
+pub use super::orientation::Exif;
 use crate::Split;
 
 /// One published dataset.

@@ -112,7 +112,53 @@ pub(super) fn raster(
         }
         .into());
     };
-    numbers(path, rules, rule, values, mask.range, canvas)
+    numbers(path, rules, rule, values, Scale::of(mask), canvas)
+}
+
+/// What the values of a binary mask are measured by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    range: u16,
+    lossy: bool,
+}
+
+impl Scale {
+    /// Everything above 0.
+    pub(super) const VOLUME: Self = Self {
+        range: 1,
+        lossy: false,
+    };
+
+    pub(super) fn of(mask: &MaskFile) -> Self {
+        Self {
+            range: mask.range,
+            lossy: mask.lossy,
+        }
+    }
+
+    /// Largest value that is background: the rule's, else by the file's own values. A file of 0 and one other value says by
+    /// itself what is inside; 16 bits that hold no more than 8 are 8.
+    fn threshold(self, rule: &MaskRule, values: &[u16]) -> u16 {
+        if let Some(threshold) = rule.threshold {
+            return threshold;
+        }
+        let inside = || values.iter().filter(|value| **value != 0);
+        let first = inside().next();
+        if !self.lossy && inside().all(|value| Some(value) == first) {
+            return 0;
+        }
+        match values.iter().max() {
+            Some(0..=255) => self.range.min(255) / 2,
+            _ => self.range / 2,
+        }
+    }
+}
+
+/// Whether a binary mask holds values but none above its threshold.
+pub(super) fn is_below_threshold(rule: &MaskRule, values: &[u16], scale: Scale) -> bool {
+    let binary = matches!(rule.read, Reading::Binary | Reading::Objects);
+    let most = values.iter().max().copied().unwrap_or(0);
+    binary && most > 0 && most <= scale.threshold(rule, values)
 }
 
 /// Draws whole numbers, `[height, width]`, of a picture or of a slice of a volume.
@@ -124,7 +170,7 @@ pub(super) fn numbers(
     rules: &Rules<'_>,
     rule: &MaskRule,
     values: &[u16],
-    range: u16,
+    scale: Scale,
     canvas: &mut Canvas,
 ) -> Result<(), CorpusError> {
     let failed = |reason: String| ImportError::Source {
@@ -156,7 +202,7 @@ pub(super) fn numbers(
             }
         }
         _ => {
-            let threshold = rule.threshold.unwrap_or(range / 2);
+            let threshold = scale.threshold(rule, values);
             let inside = values
                 .iter()
                 .enumerate()

@@ -19,6 +19,8 @@ pub mod manifest;
 mod masks;
 mod nifti;
 mod nifti_file;
+mod notes;
+mod orientation;
 mod pattern;
 mod polygon;
 mod raster;
@@ -32,16 +34,22 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use medsam3_files::{ScratchFolder, check_output_folder};
 use rayon::prelude::*;
 
 pub use dataset::Summary;
 pub use error::ImportError;
 use manifest::{Layout, Manifest};
+use notes::Notes;
+pub use notes::{Kind, Note};
 use unit::{Drawn, Reader};
 use write::{Item, Ready};
 
 use crate::Split;
 use crate::error::CorpusError;
+
+/// A disk with less space in bytes holds no dataset.
+const LEAST_SPACE: u64 = 16 << 20;
 
 /// What the caller decides.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +86,11 @@ pub fn import(
     if target.exists() && !options.replace {
         return Err(ImportError::Exists { path: target }.into());
     }
+    // Before the work: a folder that cannot be written.
+    check_output_folder(out, LEAST_SPACE).map_err(|source| CorpusError::Write {
+        path: out.to_owned(),
+        source,
+    })?;
     let files = files::list(from)?;
     let reader: Box<dyn Reader + '_> = match &manifest.layout {
         Layout::Folders(layout) => {
@@ -87,14 +100,13 @@ pub fn import(
         Layout::Nifti(layout) => Box::new(nifti::NiftiReader::new(manifest, layout, from, files)?),
         Layout::Dicom(layout) => Box::new(dicom::DicomReader::new(manifest, layout, from, &files)?),
     };
-    let hidden = out.join(format!(".import-{}", manifest.name));
-    let done = fill_folder(manifest, from, &hidden, reader.as_ref(), options, watch)
-        .and_then(|items| dataset::publish(manifest, out, &hidden, items, reader.objects()));
-    if done.is_err() {
-        // The error says what went wrong; what is left over is removed by the next import.
-        fs::remove_dir_all(&hidden).ok();
-    }
-    done
+    let scratch = ScratchFolder::beside(&target).map_err(|source| CorpusError::Write {
+        path: target.clone(),
+        source,
+    })?;
+    let reader = reader.as_ref();
+    let filled = fill_folder(manifest, from, scratch.path(), reader, options, watch)?;
+    dataset::publish(manifest, out, scratch, filled, reader.objects(), options)
 }
 
 /// Items, and the indices of the combinations of their labels.
@@ -102,6 +114,7 @@ struct Filled {
     items: Vec<Item>,
     indices: canvas::Indices,
     overlapped: usize,
+    notes: Notes,
 }
 
 fn fill_folder(
@@ -118,6 +131,7 @@ fn fill_folder(
         items: Vec::new(),
         indices: canvas::Indices::new(labels),
         overlapped: 0,
+        notes: Notes::default(),
     };
     let mut chosen = Chooser::new(manifest, reader.volumes());
     let mut named: BTreeMap<String, Option<Split>> = BTreeMap::new();
@@ -141,6 +155,7 @@ fn fill_folder(
         let mut ready = Vec::new();
         for drawn in units.into_iter().flatten() {
             read += 1;
+            filled.notes.merge(&drawn.notes);
             if !chosen.takes(&drawn) {
                 continue;
             }
@@ -169,11 +184,19 @@ fn fill_folder(
         watch.progress(end, total);
     }
     if filled.items.iter().all(|item| item.single.is_empty()) {
-        return Err(ImportError::NothingDrawn {
-            folder: from.to_owned(),
-            images: read,
-        }
-        .into());
+        let folder = from.to_owned();
+        let error = match filled.notes.count(Kind::Crowds) {
+            0 => ImportError::NothingDrawn {
+                folder,
+                images: read,
+            },
+            objects => ImportError::OnlyCrowds {
+                folder,
+                images: read,
+                objects,
+            },
+        };
+        return Err(error.into());
     }
     let parts = split::assign(&manifest.name, &manifest.split, &named);
     for item in &mut filled.items {
@@ -184,15 +207,12 @@ fn fill_folder(
     Ok(filled)
 }
 
-/// An empty folder, whatever an earlier import left there.
+/// The folders of an empty dataset.
 fn prepare(hidden: &Path, objects: bool) -> Result<(), CorpusError> {
     let write = |source| CorpusError::Write {
         path: hidden.to_owned(),
         source,
     };
-    if hidden.exists() {
-        fs::remove_dir_all(hidden).map_err(write)?;
-    }
     let folders = ["images", "masks"]
         .into_iter()
         .chain(objects.then_some("instances"));

@@ -10,6 +10,7 @@ use super::files::{self, Found};
 use super::manifest::{Manifest, MaskRule, Nifti, Plane};
 use super::masks::{self, Rules};
 use super::nifti_file::{self, Volume};
+use super::notes::{Kind, Notes};
 use super::unit::{Drawn, Image, Reader, join};
 use super::window::{Scale, apply};
 use crate::error::CorpusError;
@@ -68,6 +69,13 @@ impl<'a> NiftiReader<'a> {
             path: path.clone(),
             reason,
         };
+        if volume.count > 1 {
+            return Err(bad(format!(
+                "it has {} volumes (more than three axes), a label volume has one",
+                volume.count
+            ))
+            .into());
+        }
         if volume.dim != image.dim {
             return Err(bad(format!(
                 "it has {:?} voxels, {} has {:?}",
@@ -134,6 +142,15 @@ impl Reader for NiftiReader<'_> {
             }
         }
         let scale = Scale::of(&self.manifest.images, &volume.values, Some(PERCENTILES));
+        let mut notes = Notes::default();
+        if volume.count > 1 {
+            notes.add(Kind::FirstVolume, &found.path);
+        }
+        for (rule, (file, values)) in &labels {
+            if masks::is_below_threshold(rule, values, masks::Scale::VOLUME) {
+                notes.add(Kind::BelowThreshold, &file.display().to_string());
+            }
+        }
         let cut = Cut::new(&volume, self.plane);
         let mut drawn = Vec::with_capacity(cut.slices);
         for slice in 0..cut.slices {
@@ -144,7 +161,7 @@ impl Reader for NiftiReader<'_> {
                     &self.rules,
                     rule,
                     &cut.take(values, slice),
-                    1,
+                    masks::Scale::VOLUME,
                     &mut canvas,
                 )?;
             }
@@ -157,6 +174,11 @@ impl Reader for NiftiReader<'_> {
                 image: Image::gray(cut.width, cut.height, shown),
                 canvas,
                 unlabelled: unlabelled.clone(),
+                notes: if slice == 0 {
+                    notes.clone()
+                } else {
+                    Notes::default()
+                },
             });
         }
         Ok(drawn)

@@ -3,7 +3,7 @@
 //! Offsets are those of `nifti1.h`.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
@@ -24,6 +24,8 @@ pub(super) struct Volume {
     pub(super) values: Vec<f32>,
     /// Voxel to millimetres: right, anterior and superior grow.
     pub(super) affine: [[f64; 4]; 3],
+    /// Volumes of the file.
+    pub(super) count: usize,
 }
 
 /// Reads a file.
@@ -35,10 +37,9 @@ pub(super) fn read(path: &Path) -> Result<Volume, CorpusError> {
         path: path.to_owned(),
         source,
     };
-    let file = BufReader::new(File::open(path).map_err(failed)?);
-    let zipped = path
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    // By content: names do not always tell.
+    let zipped = file.fill_buf().map_err(failed)?.starts_with(&[0x1f, 0x8b]);
     let mut source: Box<dyn Read> = if zipped {
         Box::new(MultiGzDecoder::new(file))
     } else {
@@ -68,6 +69,7 @@ pub(super) fn read(path: &Path) -> Result<Volume, CorpusError> {
         dim: header.dim,
         values: header.values(&data),
         affine: header.affine,
+        count: header.count,
     })
 }
 
@@ -81,6 +83,8 @@ enum Kind {
     I32,
     F32,
     F64,
+    I64,
+    U64,
 }
 
 impl Kind {
@@ -94,6 +98,8 @@ impl Kind {
             8 => Self::I32,
             16 => Self::F32,
             64 => Self::F64,
+            1024 => Self::I64,
+            1280 => Self::U64,
             _ => return None,
         })
     }
@@ -103,7 +109,7 @@ impl Kind {
             Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 => 2,
             Self::U32 | Self::I32 | Self::F32 => 4,
-            Self::F64 => 8,
+            Self::F64 | Self::I64 | Self::U64 => 8,
         }
     }
 }
@@ -115,6 +121,7 @@ struct Header {
     offset: usize,
     scale: Option<[f64; 2]>,
     affine: [[f64; 4]; 3],
+    count: usize,
 }
 
 impl Header {
@@ -164,11 +171,17 @@ impl Header {
                 .filter(|size| *size > 0)
                 .ok_or("an axis has no voxels")?;
         }
+        // Time and what else lies beyond the third axis.
+        let further = (3..usize::try_from(rank).unwrap_or(0).min(7)).map(|axis| {
+            let size = short(42 + 2 * axis);
+            usize::try_from(size).unwrap_or(1).max(1)
+        });
+        let count = further.product();
         if dim.iter().map(|size| *size as u64).product::<u64>() > MOST_VALUES || rank < 2 {
             return Err("the sizes of the volume make no sense");
         }
         let kind = Kind::of(short(70))
-            .ok_or("values of this type cannot be read (complex, RGB or 64-bit integers)")?;
+            .ok_or("values of this type cannot be read (complex, RGB or 128 bits)")?;
         let offset = float(108);
         if !(HEADER as f64..1e9).contains(&offset) {
             return Err("the values begin at no sensible place");
@@ -201,6 +214,7 @@ impl Header {
             offset: offset as usize,
             scale: scaled.then_some([slope, inter]),
             affine,
+            count,
         })
     }
 
@@ -219,7 +233,7 @@ impl Header {
                 };
                 numbers
                     .iter()
-                    .map(|bytes| scaled(f64::from(read(bytes))))
+                    .map(|bytes| scaled(read(bytes) as f64))
                     .collect()
             }};
         }
@@ -232,6 +246,8 @@ impl Header {
             Kind::I32 => numbers!(i32, 4),
             Kind::F32 => numbers!(f32, 4),
             Kind::F64 => numbers!(f64, 8),
+            Kind::I64 => numbers!(i64, 8),
+            Kind::U64 => numbers!(u64, 8),
         }
     }
 }

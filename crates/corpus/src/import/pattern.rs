@@ -47,10 +47,20 @@ impl Pattern {
                 (Some(literal), after)
             };
             match literal.0 {
-                Some(literal) => {
-                    regex.push_str(&escape(literal));
+                Some(text) => {
+                    // The ending of a name counts in any case: cameras write `.JPG` among `.jpg`.
+                    let ending = if literal.1.is_empty() {
+                        ending(text)
+                    } else {
+                        text.len()
+                    };
+                    let (start, end) = text.split_at(ending);
+                    regex.push_str(&escape(start));
+                    if !end.is_empty() {
+                        regex.push_str(&format!("(?i:{})", escape(end)));
+                    }
                     if certain {
-                        prefix.push_str(literal);
+                        prefix.push_str(start);
                     }
                 }
                 None => certain = false,
@@ -92,6 +102,13 @@ impl Pattern {
             .take_while(|path| path.starts_with(&self.prefix))
             .filter_map(|path| Some((path.as_str(), self.groups(path)?)))
     }
+}
+
+/// Where the ending of a file name begins, such as `.nii.gz`.
+fn ending(literal: &str) -> usize {
+    let name = literal.rfind('/').map_or(0, |slash| slash + 1);
+    let dot = literal.get(name..).and_then(|name| name.find('.'));
+    dot.map_or(literal.len(), |dot| name + dot)
 }
 
 fn group_name<'a>(text: &str, after: &'a str) -> Result<(&'a str, &'a str), String> {

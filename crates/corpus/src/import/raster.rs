@@ -8,7 +8,9 @@ use image::{
     ColorType, DynamicImage, ExtendedColorType, ImageDecoder as _, ImageFormat, ImageReader,
 };
 
+use super::error::ImportError;
 use super::manifest::ImageRule;
+use super::orientation::Exif;
 use super::unit::Image;
 use super::window::{Scale, apply};
 use crate::error::CorpusError;
@@ -21,6 +23,10 @@ pub(super) struct MaskFile {
     pub(super) values: Values,
     /// Largest value that the format can hold.
     pub(super) range: u16,
+    /// Values may be off by a little, as in JPEG.
+    pub(super) lossy: bool,
+    /// EXIF turned it: it lies on the upright picture.
+    pub(super) turned: bool,
 }
 
 /// Its pixels.
@@ -37,7 +43,7 @@ struct Decoded {
     format: Option<ImageFormat>,
     /// As the file holds it, before decoding.
     colour: ExtendedColorType,
-    turned: bool,
+    turn: Orientation,
 }
 
 fn decode(path: &Path) -> Result<Decoded, CorpusError> {
@@ -55,30 +61,38 @@ fn decode(path: &Path) -> Result<Decoded, CorpusError> {
     let reader = ImageReader::new(file).with_guessed_format().map_err(read)?;
     let format = reader.format();
     let mut decoder = reader.into_decoder().map_err(failed)?;
-    let turned = decoder
-        .orientation()
-        .is_ok_and(|turn| turn != Orientation::NoTransforms);
+    let turn = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let colour = decoder.original_color_type();
     let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     Ok(Decoded {
         image,
         format,
         colour,
-        turned,
+        turn,
     })
 }
 
-/// An image of 8 bits: its own file where it can be copied as it is.
+/// An image of 8 bits: its own file where it can be copied as it is. `seen` decides by the stored size and the EXIF orientation
+/// whether it is turned.
 ///
 /// # Errors
-/// A file that cannot be read or decoded.
-pub(super) fn read_image(path: &Path, rule: &ImageRule) -> Result<Image, CorpusError> {
+/// A file that cannot be read or decoded, and what `seen` says.
+pub(super) fn read_image(
+    path: &Path,
+    rule: &ImageRule,
+    seen: impl FnOnce((usize, usize), Orientation) -> Result<Exif, ImportError>,
+) -> Result<Image, CorpusError> {
     let Decoded {
-        image,
+        mut image,
         format,
         colour,
-        turned,
+        turn,
     } = decode(path)?;
+    let size = (image.width() as usize, image.height() as usize);
+    let turned = turn != Orientation::NoTransforms;
+    if seen(size, turn)? == Exif::Upright {
+        image.apply_orientation(turn);
+    }
     let deep = matches!(
         image.color(),
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16
@@ -104,7 +118,7 @@ pub(super) fn read_image(path: &Path, rule: &ImageRule) -> Result<Image, CorpusE
         let scale = Scale::of(rule, &values, None);
         return Ok(Image::gray(width, height, apply(scale, &values)));
     }
-    // A turned JPEG is written anew: its mask lies on the pixels as they are stored, and viewers would turn the image alone.
+    // A turned JPEG is written anew, without its orientation: viewers would turn the image alone and not its mask.
     // One whose name is of another format is written anew too: the corpus is read by names.
     let kept = format.is_some_and(|format| Some(format) == ImageFormat::from_path(path).ok())
         && matches!(format, Some(ImageFormat::Png | ImageFormat::Jpeg))
@@ -126,7 +140,13 @@ pub(super) fn read_image(path: &Path, rule: &ImageRule) -> Result<Image, CorpusE
 /// # Errors
 /// A file that cannot be read or decoded, or holds fractions.
 pub(super) fn read_mask(path: &Path) -> Result<MaskFile, CorpusError> {
-    let image = decode(path)?.image;
+    let Decoded {
+        mut image,
+        format,
+        turn,
+        ..
+    } = decode(path)?;
+    image.apply_orientation(turn);
     let (width, height) = (image.width() as usize, image.height() as usize);
     let (values, range) = match image {
         DynamicImage::ImageLuma8(map) => (Values::Gray(widened(map.into_raw())), 255),
@@ -149,6 +169,8 @@ pub(super) fn read_mask(path: &Path) -> Result<MaskFile, CorpusError> {
         height,
         values,
         range,
+        lossy: format == Some(ImageFormat::Jpeg),
+        turned: turn != Orientation::NoTransforms,
     })
 }
 

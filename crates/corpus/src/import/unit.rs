@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use image::{DynamicImage, GrayImage};
 
 use super::canvas::{Canvas, LabelSet};
+use super::notes::Notes;
 use super::pattern::Groups;
 use crate::error::CorpusError;
 
@@ -49,6 +50,8 @@ pub(super) struct Drawn {
     pub(super) canvas: Canvas,
     /// Labels that nobody looked for.
     pub(super) unlabelled: LabelSet,
+    /// What is to be said about it.
+    pub(super) notes: Notes,
 }
 
 /// Reads one layout.

@@ -252,6 +252,7 @@ mod tests {
             },
             canvas,
             unlabelled: LabelSet::new(),
+            notes: Default::default(),
         };
         let ready = Ready::new(drawn, Some(2), &mut Indices::new(2)).expect("ready");
         assert_eq!(
