@@ -1,14 +1,17 @@
 """Writes the DICOM fixtures and what pydicom reads in them.
 
-    python make_goldens.py [WG04]
+    python make_goldens.py [SHARED [PIXELS]]
 
-needs pydicom 3.0.2, pydicom-data 1.0.0, python-gdcm, pylibjpeg-libjpeg, zstandard
-and Pillow. `dicom/` receives copies of small
-files of the two packages (MIT) and transcoded ones; `dicom.json` what pydicom finds in them; `corpus.json` the same
-for every file of both packages, which the test reads from the folders in PYDICOM_DATA where that is set; `wg04.json` the same for the uncompressed
-truth of NEMA's working group 4 set, where its folder is given.
+needs pydicom 3.0.2, pydicom-data 1.0.0, python-gdcm, pylibjpeg with pylibjpeg-libjpeg and pylibjpeg-openjpeg,
+pyjpegls, zstandard and Pillow. `dicom/` receives copies of small files of the two packages (MIT) and transcoded
+ones; `dicom.json` what pydicom finds in them; `corpus.json` the same for every file of both packages, which the
+test reads from the folders in PYDICOM_DATA where that is set. Where SHARED, the folder of MEDSAM3_SHARED, is given,
+`shared.json` gets the same for its `dicom/` and `wg04.json` for the uncompressed truth of NEMA's working group 4
+set. Where the codec is lossless, `sha256` covers every pixel of every frame; of lossy files PIXELS receives all of
+them, which the test compares where PYDICOM_PIXELS names that folder.
 """
 
+import hashlib
 import importlib.util
 import io
 import json
@@ -26,6 +29,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing,
 warnings.simplefilter("ignore")
 HERE = Path(__file__).parent
 OUT = HERE / "dicom"
+PIXELS = Path(sys.argv[2]) if len(sys.argv) > 2 else None
 
 
 def package_folder(name: str, *inside: str) -> Path:
@@ -51,23 +55,40 @@ COPIED = [
     WHEEL / "SC_rgb_jpeg_dcmtk.dcm",  # baseline, YBR
     WHEEL / "SC_rgb_dcmtk_+eb+cr.dcm",  # baseline, RGB kept
     WHEEL / "SC_rgb_dcmtk_+eb+cy+s2.dcm",  # baseline, 4:2:2
-    # Refused or broken:
-    WHEEL / "MR_truncated.dcm",
-    WHEEL / "JPGExtended.dcm",
+    WHEEL / "JPGExtended.dcm",  # 12 bit
     WHEEL / "JPEG2000.dcm",
     WHEEL / "MR_small_jpeg_ls_lossless.dcm",
-    WHEEL / "test-SR.dcm",
     WHEEL / "rtdose_1frame.dcm",  # 32 bit
+    # Refused or broken:
+    WHEEL / "MR_truncated.dcm",
+    WHEEL / "test-SR.dcm",
 ]
 
 ERRORS = {
     "MR_truncated.dcm": "DICOM-TRUNCATED",
-    "JPGExtended.dcm": "DICOM-PIXEL-FORMAT",
-    "JPEG2000.dcm": "DICOM-TRANSFER-SYNTAX",
-    "MR_small_jpeg_ls_lossless.dcm": "DICOM-TRANSFER-SYNTAX",
     "test-SR.dcm": "DICOM-NO-PIXELS",
 }
-LOSSY = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+DCT = {f"1.2.840.10008.1.2.4.{last}" for last in (50, 51, 53, 55)}
+J2K = {"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"}
+
+
+def is_lossy(dataset) -> bool:
+    """Whether two right decoders may differ: DCT and the 9/7 wavelet; near-lossless JPEG-LS is exact."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in DCT:
+        return True
+    if syntax not in J2K:
+        return False
+    frame = next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames", 1) or 1)))
+    coding = frame.index(b"\xff\x52")  # COD; its last parameter is the wavelet
+    return frame[coding + 13] == 0
+
+
+def with_whole_spectrum(frame: bytes) -> bytes:
+    """12-bit JPEG whose scan says that its spectrum ends at 0: no decoder in Python takes it."""
+    scan = frame.index(b"\xff\xda")
+    last = scan + 5 + 2 * frame[scan + 4] + 1
+    return frame[:last] + b"\x3f" + frame[last + 1:]
 
 
 def transcode(source: Path, target: Path, syntax) -> None:
@@ -158,13 +179,17 @@ def packed_high_values(dataset) -> np.ndarray:
     return np.where(values >= 1 << (dataset.BitsStored - 1), values - (1 << dataset.BitsStored), values)
 
 
-def modality_of(dataset):
-    """Where the transform stands in the functional groups, which apply_modality_lut does not read."""
-    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for group in dataset.get(groups, [])[:1]:
+def transforms_of(dataset) -> list:
+    """Where each frame's modality transform is; apply_modality_lut does not read the functional groups."""
+    def of(groups, otherwise):
+        for group in groups:
             if "PixelValueTransformationSequence" in group:
                 return group.PixelValueTransformationSequence[0]
-    return dataset
+        return otherwise
+
+    shared = of(dataset.get("SharedFunctionalGroupsSequence", []), dataset)
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence", [])
+    return [of([group], shared) for group in per_frame] or [shared]
 
 
 def frames_of(path: Path, dataset) -> np.ndarray:
@@ -175,12 +200,22 @@ def frames_of(path: Path, dataset) -> np.ndarray:
     else:
         pixels = pixel_array(dataset)  # YBR becomes RGB
     if photometric == "PALETTE COLOR":
+        if dataset.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRBigEndian:
+            # pydicom takes the words of the tables for little endian.
+            for channel in ("Red", "Green", "Blue"):
+                for name in (f"{channel}PaletteColorLookupTableData", f"Segmented{channel}PaletteColorLookupTableData"):
+                    if name in dataset and dataset[name].VR == "OW":
+                        setattr(dataset, name, np.frombuffer(getattr(dataset, name), ">u2").astype("<u2").tobytes())
         pixels = apply_color_lut(pixels, dataset)
         if pixels.dtype.itemsize == 2:
             pixels = (pixels >> 8).astype(np.uint8)
     elif dataset.SamplesPerPixel == 1:
-        pixels = apply_modality_lut(pixels, modality_of(dataset))
-    elif pixels.dtype.itemsize == 2:
+        transforms = transforms_of(dataset)
+        if len(transforms) > 1 and len(transforms) == len(pixels):
+            pixels = np.stack([apply_modality_lut(frame, by) for frame, by in zip(pixels, transforms)])
+        else:
+            pixels = apply_modality_lut(pixels, transforms[0])
+    elif pixels.dtype.itemsize > 1:
         pixels = (pixels >> (dataset.BitsStored - 8)).astype(np.uint8)
     frames = int(dataset.get("NumberOfFrames", 1) or 1)
     return pixels if frames > 1 else pixels[None]
@@ -207,6 +242,10 @@ def describe(path: Path, dataset=None) -> dict:
         implicit, little = dataset.original_encoding
         little_syntax = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
         dataset.file_meta.TransferSyntaxUID = little_syntax if little else pydicom.uid.ExplicitVRBigEndian
+    lossy = is_lossy(dataset)
+    if dataset.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.51" and b"\xff\xda\x00\x08\x01\x01\x00\x00\x00\x00" in dataset.PixelData:
+        frames = list(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1))
+        dataset.PixelData = pydicom.encaps.encapsulate([with_whole_spectrum(frame) for frame in frames])
     frames = frames_of(path, dataset)
     color = frames.ndim == 4
     entry = {
@@ -215,9 +254,17 @@ def describe(path: Path, dataset=None) -> dict:
         "frames": frames.shape[0],
         "kind": "Rgb" if color else "Gray",
         "modality": dataset.get("Modality") or None,
-        "lossy": str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", "")) in LOSSY,
+        "syntax": dataset.file_meta.TransferSyntaxUID,
+        "lossy": lossy,
+        "slope": abs(float(transforms_of(dataset)[0].get("RescaleSlope", 1) or 1)),
         "checked": [],
     }
+    exact = np.ascontiguousarray(frames, np.uint8 if color else "<f4")
+    if not lossy:
+        entry["sha256"] = hashlib.sha256(exact.tobytes()).hexdigest()
+    elif PIXELS:
+        PIXELS.mkdir(exist_ok=True)
+        (PIXELS / path.name).write_bytes(exact.tobytes())
     spacing = dataset.get("PixelSpacing")
     entry["spacing_mm"] = [float(value) for value in spacing] if spacing else None
     center, width = dataset.get("WindowCenter"), dataset.get("WindowWidth")
@@ -257,26 +304,37 @@ def main() -> None:
         entries[path.name] = {"error": ERRORS[path.name]} if path.name in ERRORS else describe(path)
     write(HERE / "dicom.json", entries)
 
-    corpus = {}
-    for path in sorted([*WHEEL.rglob("*.dcm"), *DATA.rglob("*.dcm")]):
-        try:
-            corpus[path.name] = describe(path)
-        except Exception as error:  # what pydicom cannot read has no golden
-            print(f"{path.name}: {type(error).__name__}", file=sys.stderr)
-    for entry in corpus.values():
-        entry.pop("rendered", None)
-        for checked in entry["checked"]:
-            checked["samples"] = checked["samples"][::6]
-    write(HERE / "corpus.json", corpus)
+    write(HERE / "corpus.json", folder(WHEEL) | folder(DATA))
 
     if len(sys.argv) > 1:
+        shared = Path(sys.argv[1], "dicom")
+        write(HERE / "shared.json", folder(shared))
         truths = {}
-        for path in sorted(Path(sys.argv[1], "REF").glob("*_UNC.zst")):
+        for path in sorted((shared / "wg04/REF").glob("*_UNC.zst")):
             packed = path.read_bytes()
             plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=1 << 28)
             truth = truths[path.name.split("_")[0]] = describe(path, pydicom.dcmread(io.BytesIO(plain)))
             truth.pop("rendered", None)
         write(HERE / "wg04.json", truths)
+
+
+def folder(root: Path) -> dict:
+    """Every file of a folder that pydicom can read, by its path in there."""
+    entries = {}
+    for path in sorted(root.rglob("*")):
+        if not path.is_file() or path.suffix in {".zst", ".json", ".gz", ".zip", ".md", ".py", ".nii", ".npy"}:
+            continue
+        name = str(path.relative_to(root))
+        try:
+            entry = describe(path)
+        except Exception as error:  # what pydicom cannot read has no golden
+            print(f"{name}: {type(error).__name__}: {str(error)[:90]}", file=sys.stderr)
+            continue
+        entry.pop("rendered", None)
+        for checked in entry["checked"]:
+            checked["samples"] = checked["samples"][::1 if entry["lossy"] else 6]
+        entries[name] = entry
+    return entries
 
 
 if __name__ == "__main__":
