@@ -24,6 +24,7 @@ import gdcm
 import numpy as np
 import pydicom
 import zstandard
+from PIL import Image
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing, pixel_array
 
 warnings.simplefilter("ignore")
@@ -124,6 +125,8 @@ def derived() -> None:
 
     rewritten(WHEEL / "SC_rgb_small_odd.dcm", OUT / "derived_planar.dcm", planar)
 
+    progressive_jpeg(OUT / "derived_jpeg_progressive_55.dcm", "1.2.840.10008.1.2.4.55")
+
     def palette(dataset):
         """Sixteen stored values as a colour ramp of 16-bit entries, first value mapped 3."""
         pixels = (dataset.pixel_array % 24).astype(np.uint8)
@@ -166,6 +169,18 @@ def derived() -> None:
     (OUT / "derived_long_title.dcm").write_bytes(source[:132] + source[132 + group_length:start] + title + source[start:])
 
 
+def progressive_jpeg(target: Path, syntax: str) -> None:
+    """Full progression, which is retired, so that pydicom has no decoder for it."""
+    dataset = pydicom.dcmread(DATA / "SC_rgb.dcm")
+    packed = io.BytesIO()
+    Image.fromarray(dataset.pixel_array).save(packed, "JPEG", quality=90, progressive=True, subsampling=0)
+    dataset.PixelData = pydicom.encaps.encapsulate([packed.getvalue()])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.PhotometricInterpretation = "YBR_FULL"
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(target)
+
+
 def data_start(source: bytes) -> int:
     """Offset after the meta group, by its group length."""
     assert source[128:136] == b"DICM\x02\0\0\0"
@@ -195,7 +210,10 @@ def transforms_of(dataset) -> list:
 def frames_of(path: Path, dataset) -> np.ndarray:
     """[frames, rows, columns] or [frames, rows, columns, 3]."""
     photometric = dataset.PhotometricInterpretation
-    if path.name == "derived_packed_high.dcm":
+    if "progressive" in path.name:
+        packed = next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1))
+        pixels = np.asarray(Image.open(io.BytesIO(packed)).convert("RGB"))
+    elif path.name == "derived_packed_high.dcm":
         pixels = packed_high_values(dataset)
     else:
         pixels = pixel_array(dataset)  # YBR becomes RGB

@@ -123,3 +123,39 @@ fn the_larger_ones_too() {
         check(name, &std::fs::read(folder.join(name)).unwrap(), truth);
     }
 }
+
+/// Pairs that must look alike: a lookup table, twelve of sixteen bits, one hot pixel, hidden colours.
+#[test]
+fn pictures_look_as_viewers_show_them() {
+    let Ok(shared) = std::env::var("MEDSAM3_SHARED") else {
+        println!("skipped: MEDSAM3_SHARED is not set to the folder with trial/program");
+        return;
+    };
+    let shown = |name: &str| {
+        let path = Path::new(&shared).join("trial/program").join(name);
+        let picture = open(&std::fs::read(&path).unwrap()).unwrap();
+        picture.render(0, None).unwrap()
+    };
+    for (one, other) in [
+        (
+            "voi-lut/voilut_narrow.dcm",
+            "voi-lut/as_viewers_show_it.png",
+        ),
+        ("sixteen-bit/rgb16_12bit.png", "sixteen-bit/same_8bit.png"),
+        (
+            "sixteen-bit/gray16_hotpixel.png",
+            "sixteen-bit/same_8bit.png",
+        ),
+        ("alpha/rgba_hidden.png", "alpha/on_black.png"),
+    ] {
+        let (one_shown, other_shown) = (shown(one), shown(other));
+        assert_eq!(one_shown.width, other_shown.width, "{one}");
+        let differences = one_shown.pixels.iter().zip(&other_shown.pixels);
+        let differences: Vec<f64> = differences
+            .map(|(a, b)| f64::from(a.abs_diff(*b)))
+            .collect();
+        let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+        println!("{one}: mean difference {mean:.3}");
+        assert!(mean < 4.0, "{one}: {mean}");
+    }
+}

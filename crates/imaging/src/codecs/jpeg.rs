@@ -35,6 +35,8 @@ pub(crate) fn decode(bytes: &[u8], geometry: &Geometry) -> Result<Samples, Codec
                 "progressive JPEG with more than 8 bits",
             ));
         }
+        // The decoder makes room for all samples first; each takes a bit at the least.
+        (0xC3, 2..=16) if geometry.samples() / 8 > bytes.len() => return Err(CodecError::Damaged),
         (0xC3, 2..=16) if jpeg.point_transform == 0 => {}
         (0xC3, _) => {
             return Err(CodecError::Unsupported(

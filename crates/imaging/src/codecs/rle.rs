@@ -26,6 +26,10 @@ pub(crate) fn decode(
     if word(0) != Some(segments) || segments > MAX_SEGMENTS {
         return Err(damaged);
     }
+    // Two bytes hold a run of 128 at the most.
+    if pixels.saturating_mul(segments) / 64 > fragment.len() {
+        return Err(damaged);
+    }
     let mut cells = vec![0; pixels.saturating_mul(segments)];
     for segment in 0..segments {
         let (start, end) = match (word(segment + 1), word(segment + 2)) {

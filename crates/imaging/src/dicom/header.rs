@@ -99,17 +99,16 @@ impl Header {
 /// [`ImagingError::DicomNoPixels`], [`ImagingError::DicomMalformed`],
 /// [`ImagingError::UnsupportedPixels`], [`ImagingError::TooLarge`].
 pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
-    if file.scan.pixels.is_none() {
-        return Err(if file.scan.has_float_pixels {
-            ImagingError::UnsupportedPixels {
-                detail: "floating point numbers",
-            }
-        } else {
-            ImagingError::DicomNoPixels
+    if file.scan.has_float_pixels && file.scan.pixels.is_none() {
+        return Err(ImagingError::UnsupportedPixels {
+            detail: "floating point numbers",
         });
     }
     let object = attributes::parse(&file.scan.header, file.syntax.encoding)?;
     let attributes = Attributes::new(&object);
+    if file.scan.pixels.is_none() {
+        return Err(missing_pixels(attributes));
+    }
     let dimension = |tag, detail| {
         attributes
             .integer(tag)
@@ -175,6 +174,24 @@ pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
         palette,
         functions: functions::functions(attributes, bits.signed)?,
     })
+}
+
+/// A report has no pixels; an image that describes them and has none was cut before them.
+fn missing_pixels(attributes: Attributes<'_>) -> ImagingError {
+    let number = |tag| {
+        let value = attributes.integer(tag).unwrap_or_default();
+        u64::try_from(value).unwrap_or_default()
+    };
+    let bits = [tags::ROWS, tags::COLUMNS, tags::BITS_ALLOCATED]
+        .into_iter()
+        .fold(1u64, |product, tag| product.saturating_mul(number(tag)));
+    if bits == 0 {
+        return ImagingError::DicomNoPixels;
+    }
+    ImagingError::DicomTruncated {
+        expected: bits.div_ceil(8),
+        found: 0,
+    }
 }
 
 fn photometric(attributes: Attributes<'_>, samples: i64) -> Result<Photometric, ImagingError> {
