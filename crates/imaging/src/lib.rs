@@ -24,6 +24,8 @@ mod components;
 mod dicom;
 mod error;
 mod formats;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod limits;
 mod mask;
 mod outliers;

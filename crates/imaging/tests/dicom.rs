@@ -43,7 +43,7 @@ fn tolerance(golden: &Value) -> f64 {
     match golden["syntax"].as_str() {
         _ if !lossy => 0.0,
         Some("1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.55") => 3.0,
-        _ => 2.0,
+        _ => 1.0,
     }
 }
 
