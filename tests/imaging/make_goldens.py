@@ -69,6 +69,12 @@ ERRORS = {
     "MR_truncated.dcm": "DICOM-TRUNCATED",
     "test-SR.dcm": "DICOM-NO-PIXELS",
 }
+# What pydicom leaves to the caller, by construction.
+SPACINGS = {
+    "derived_magnified.dcm": [0.08, 0.16],
+    "derived_uncalibrated.dcm": None,
+    "derived_ultrasound.dcm": [0.4, 0.3],
+}
 DCT = {f"1.2.840.10008.1.2.4.{last}" for last in (50, 51, 53, 55)}
 J2K = {"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"}
 
@@ -76,7 +82,7 @@ J2K = {"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"}
 def is_lossy(dataset) -> bool:
     """Whether two right decoders may differ: DCT and the 9/7 wavelet; near-lossless JPEG-LS is exact."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax in DCT:
+    if syntax in DCT or dataset.PhotometricInterpretation == "YBR_PARTIAL_422":
         return True
     if syntax not in J2K:
         return False
@@ -158,6 +164,73 @@ def derived() -> None:
 
     rewritten(WHEEL / "MR_small.dcm", OUT / "derived_packed_high.dcm", packed_high)
 
+    def shown_by(function):
+        def change(dataset):
+            dataset.VOILUTFunction = function
+        return change
+
+    rewritten(WHEEL / "MR_small.dcm", OUT / "derived_sigmoid.dcm", shown_by("SIGMOID"))
+    rewritten(WHEEL / "MR_small.dcm", OUT / "derived_linear_exact.dcm", shown_by("LINEAR_EXACT"))
+
+    def slope_zero(dataset):
+        dataset.RescaleSlope, dataset.RescaleIntercept = "0", "-7"
+
+    rewritten(WHEEL / "MR_small.dcm", OUT / "derived_slope_zero.dcm", slope_zero)
+
+    def mammogram(dataset):
+        """A detector's spacing of 0.1 x 0.2 mm behind a breast that is magnified by 1.25."""
+        dataset.Modality = "MG"
+        del dataset.PixelSpacing
+        dataset.ImagerPixelSpacing = [0.1, 0.2]
+        dataset.EstimatedRadiographicMagnificationFactor = "1.25"
+
+    rewritten(WHEEL / "MR_small.dcm", OUT / "derived_magnified.dcm", mammogram)
+
+    def projection(dataset):
+        mammogram(dataset)
+        dataset.Modality = "DX"
+        dataset.PixelSpacing = dataset.ImagerPixelSpacing  # the same number, not calibrated
+        del dataset.EstimatedRadiographicMagnificationFactor
+
+    rewritten(WHEEL / "MR_small.dcm", OUT / "derived_uncalibrated.dcm", projection)
+
+    def regions(dataset):
+        """Two views of one scale and a Doppler curve; pixels 0.4 mm high and 0.3 mm wide."""
+        def region(form, units, delta):
+            item = pydicom.Dataset()
+            item.RegionSpatialFormat = form
+            item.PhysicalUnitsXDirection, item.PhysicalUnitsYDirection = units
+            item.PhysicalDeltaX, item.PhysicalDeltaY = delta
+            return item
+
+        dataset.Modality = "US"
+        if "PixelSpacing" in dataset:
+            del dataset.PixelSpacing
+        view = (1, (3, 3), (0.03, -0.04))
+        dataset.SequenceOfUltrasoundRegions = [region(3, (4, 7), (0.01, 2.0)), region(*view), region(*view)]
+
+    rewritten(WHEEL / "SC_rgb_small_odd.dcm", OUT / "derived_ultrasound.dcm", regions)
+
+    def other_scale(dataset):
+        regions(dataset)
+        dataset.SequenceOfUltrasoundRegions[2].PhysicalDeltaX = 0.05
+
+    rewritten(WHEEL / "SC_rgb_small_odd.dcm", OUT / "derived_ultrasound_two_scales.dcm", other_scale)
+
+    def partial(dataset):
+        """BT.601 in the range of video, 4:2:2."""
+        rgb = np.repeat(np.arange(100, dtype=np.uint8)[:, None, None], 4, axis=1) * np.array([2, 1, 0], np.uint8)
+        red, green, blue = (rgb[..., channel].astype(float) for channel in range(3))
+        luma = 16 + (65.738 * red + 129.057 * green + 25.064 * blue) / 256
+        cb = 128 + (-37.945 * red - 74.494 * green + 112.439 * blue) / 256
+        cr = 128 + (112.439 * red - 94.154 * green - 18.285 * blue) / 256
+        cells = np.stack([luma[:, 0::2], luma[:, 1::2], cb[:, 0::2], cr[:, 0::2]], axis=-1)
+        dataset.Rows, dataset.Columns, dataset.PlanarConfiguration = 100, 4, 0
+        dataset.PhotometricInterpretation = "YBR_PARTIAL_422"
+        dataset.PixelData = cells.round().astype(np.uint8).tobytes()
+
+    rewritten(WHEEL / "SC_rgb_small_odd.dcm", OUT / "derived_partial_422.dcm", partial)
+
     # Files in the wild: no preamble and no meta group; a meta group with a title over 16 characters and no length.
     for name in ("implicit", "bigendian"):
         source = (WHEEL / f"MR_small_{name}.dcm").read_bytes()
@@ -210,6 +283,8 @@ def transforms_of(dataset) -> list:
 def frames_of(path: Path, dataset) -> np.ndarray:
     """[frames, rows, columns] or [frames, rows, columns, 3]."""
     photometric = dataset.PhotometricInterpretation
+    if path.name == "derived_partial_422.dcm":  # by construction
+        return np.repeat(np.arange(100, dtype=np.uint8)[:, None, None], 4, axis=1)[None] * np.array([2, 1, 0], np.uint8)
     if "progressive" in path.name:
         packed = next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1))
         pixels = np.asarray(Image.open(io.BytesIO(packed)).convert("RGB"))
@@ -261,6 +336,8 @@ def describe(path: Path, dataset=None) -> dict:
         little_syntax = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
         dataset.file_meta.TransferSyntaxUID = little_syntax if little else pydicom.uid.ExplicitVRBigEndian
     lossy = is_lossy(dataset)
+    if dataset.get("RescaleSlope") == 0:
+        dataset.RescaleSlope = 1  # as viewers do
     if dataset.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.51" and b"\xff\xda\x00\x08\x01\x01\x00\x00\x00\x00" in dataset.PixelData:
         frames = list(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1))
         dataset.PixelData = pydicom.encaps.encapsulate([with_whole_spectrum(frame) for frame in frames])
@@ -285,10 +362,14 @@ def describe(path: Path, dataset=None) -> dict:
         (PIXELS / path.name).write_bytes(exact.tobytes())
     spacing = dataset.get("PixelSpacing")
     entry["spacing_mm"] = [float(value) for value in spacing] if spacing else None
+    if path.name in SPACINGS:
+        entry["spacing_mm"] = SPACINGS[path.name]
     center, width = dataset.get("WindowCenter"), dataset.get("WindowWidth")
     if not color and center is not None and width is not None:
         first = lambda value: float(value[0] if isinstance(value, pydicom.multival.MultiValue) else value)
         entry["window"] = [first(center), first(width)]
+        if dataset.get("VOILUTFunction") == "LINEAR_EXACT":
+            entry["window"] = [first(center) + 0.5, first(width) + 1]  # the same line as a LINEAR window
     else:
         entry["window"] = None
     for index in sorted({0, frames.shape[0] // 2, frames.shape[0] - 1}):
