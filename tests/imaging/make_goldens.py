@@ -68,6 +68,7 @@ COPIED = [
 ERRORS = {
     "MR_truncated.dcm": "DICOM-TRUNCATED",
     "test-SR.dcm": "DICOM-NO-PIXELS",
+    "derived_declared_htj2k.dcm": "DICOM-TRANSFER-SYNTAX",
 }
 # What pydicom leaves to the caller, by construction.
 SPACINGS = {
@@ -132,6 +133,12 @@ def derived() -> None:
     rewritten(WHEEL / "SC_rgb_small_odd.dcm", OUT / "derived_planar.dcm", planar)
 
     progressive_jpeg(OUT / "derived_jpeg_progressive_55.dcm", "1.2.840.10008.1.2.4.55")
+
+    def declared(dataset):
+        """A stream of another syntax: the refusal goes by what is declared."""
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.201"
+
+    rewritten(WHEEL / "MR_small_jp2klossless.dcm", OUT / "derived_declared_htj2k.dcm", declared)
 
     def palette(dataset):
         """Sixteen stored values as a colour ramp of 16-bit entries, first value mapped 3."""

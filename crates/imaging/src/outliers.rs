@@ -6,7 +6,7 @@ use crate::Window;
 /// Part of the pixels that may lie outside, per side.
 const OUTLIERS: f64 = 0.001;
 /// The full range has to be wider than the others' by this factor before any are left out.
-const FACTOR: f32 = 4.0;
+const FACTOR: f32 = 8.0;
 
 /// A window and whether it leaves values out.
 pub(crate) fn window(values: &[f32], range: (f32, f32)) -> (Window, bool) {

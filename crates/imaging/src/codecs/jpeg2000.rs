@@ -13,9 +13,9 @@ const COD: u16 = 0xFF52;
 const SOT: u16 = 0xFF90;
 const JP2_SIGNATURE: [u8; 12] = [0, 0, 0, 12, b'j', b'P', b' ', b' ', 0x0D, 0x0A, 0x87, 0x0A];
 
-/// Whether the bytes start a JPEG 2000 stream of either kind.
+/// Whether the bytes start a JPEG 2000 stream of either kind. Two bytes alone may be coded data.
 pub(crate) fn starts(bytes: &[u8]) -> bool {
-    bytes.starts_with(&SOC) || bytes.starts_with(&JP2_SIGNATURE)
+    bytes.starts_with(&[0xFF, 0x4F, 0xFF, 0x51]) || bytes.starts_with(&JP2_SIGNATURE)
 }
 
 /// What the main header says.
