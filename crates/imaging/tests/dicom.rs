@@ -195,6 +195,23 @@ fn fixtures_decode_as_pydicom_decodes_them() {
     assert!(through_window >= 200, "{through_window}");
 }
 
+/// Gray and colour in every interleave mode, lossless and near-lossless, as CharLS decodes them.
+#[test]
+fn jpeg_ls_decodes_as_charls_decodes_it() {
+    let goldens = common::json("jpeg_ls.json");
+    let goldens = goldens.as_object().unwrap();
+    assert!(goldens.len() >= 80);
+    for (name, golden) in goldens {
+        let digits = golden["file"].as_str().unwrap().as_bytes();
+        let bytes: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        let picture = open(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(golden["sha256"], digest(&picture), "{name}");
+    }
+}
+
 #[test]
 fn refusals_name_what_they_refuse() {
     // The declared syntax counts, whatever the stream is.
