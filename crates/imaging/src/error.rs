@@ -131,14 +131,13 @@ impl ImagingError {
     }
 }
 
-/// A tool that decodes a compression which is not read here: the usual ones know the JPEG families alone.
+/// A way out of a compression that is not read here; of the retired ones no common tool knows any.
 fn advice(uid: &str) -> &'static str {
     let family = uid
         .strip_prefix("1.2.840.10008.1.2.4.")
         .and_then(|rest| rest.split('.').next())
         .and_then(|rest| rest.parse::<u16>().ok());
     match family {
-        Some(52..=66) => "Convert it with `dcmdjpeg` of DCMTK, or export the image uncompressed.",
         Some(100..=109) => {
             "It is a video: export the frames as images from the system that made it."
         }

@@ -222,12 +222,12 @@ fn refusals_name_what_they_refuse() {
         (
             "1.2.840.10008.1.2.4.56",
             "JPEG Full Progression",
-            "dcmdjpeg",
+            "uncompressed",
         ),
         (
             "1.2.840.10008.1.2.4.66",
             "JPEG Lossless, Hierarchical",
-            "dcmdjpeg",
+            "uncompressed",
         ),
         ("1.2.840.10008.1.2.4.93", "JPEG 2000 Part 2", "uncompressed"),
         ("1.2.840.10008.1.2.4.100", "MPEG2", "video"),
