@@ -10,6 +10,14 @@ pub enum ImagingError {
     /// The bytes are none of the formats known here.
     #[error("The file is not a DICOM, PNG or JPEG image.")]
     NotAnImage,
+    /// A file of a known format that is not read here.
+    #[error("The file is {format}, which is not read here.")]
+    OtherFormat {
+        /// Its name with an article.
+        format: &'static str,
+        /// What can be done about it.
+        next_step: &'static str,
+    },
     /// A PNG or JPEG that its decoder rejects.
     #[error("The {format} file is damaged and cannot be decoded.")]
     Damaged {
@@ -81,6 +89,7 @@ impl ImagingError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotAnImage => "IMAGE-UNKNOWN",
+            Self::OtherFormat { .. } => "IMAGE-FORMAT",
             Self::Damaged { .. } => "IMAGE-DAMAGED",
             Self::TooLarge { .. } => "IMAGE-TOO-LARGE",
             Self::DicomTruncated { .. } => "DICOM-TRUNCATED",
@@ -98,6 +107,7 @@ impl ImagingError {
     pub fn next_step(&self) -> &'static str {
         match self {
             Self::NotAnImage => "Choose a DICOM, PNG or JPEG file.",
+            Self::OtherFormat { next_step, .. } => next_step,
             Self::Damaged { .. } | Self::DicomFrameDamaged { .. } => {
                 "Export or download the file again; if it still fails, the original is damaged."
             }
@@ -111,14 +121,31 @@ impl ImagingError {
             Self::DicomNoPixels => {
                 "Choose an image of the series; reports, plans and DICOMDIR files hold none."
             }
-            Self::UnsupportedTransferSyntax { .. } => {
-                "Export the image uncompressed (Explicit VR Little Endian), for example with `dcmdjpeg` or `gdcmconv --raw`."
-            }
+            Self::UnsupportedTransferSyntax { uid, .. } => advice(uid),
             Self::UnsupportedPixels { .. } => {
                 "Export the image as 8 or 16 bit gray, or as 8 bit RGB."
             }
             Self::FrameOutOfRange { .. } => "Ask for a frame below the number of frames.",
             Self::NotGray => "Use the rendered colours; windowing applies to gray images alone.",
+        }
+    }
+}
+
+/// A way out of a compression that is not read here; of the retired ones no common tool knows any.
+fn advice(uid: &str) -> &'static str {
+    let family = uid
+        .strip_prefix("1.2.840.10008.1.2.4.")
+        .and_then(|rest| rest.split('.').next())
+        .and_then(|rest| rest.parse::<u16>().ok());
+    match family {
+        Some(100..=109) => {
+            "It is a video: export the frames as images from the system that made it."
+        }
+        Some(201..=203) => {
+            "Convert it with pydicom and pylibjpeg-openjpeg (`Dataset.decompress`), or export it uncompressed."
+        }
+        _ => {
+            "Export the image uncompressed (Explicit VR Little Endian) from the system that holds it."
         }
     }
 }

@@ -19,15 +19,21 @@
     )
 )]
 
+mod codecs;
 mod components;
 mod dicom;
 mod error;
+mod formats;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod limits;
 mod mask;
+mod outliers;
 mod picture;
 mod resize;
 mod standard;
 mod upsample;
+mod voi;
 mod window;
 
 pub use components::connected_components;
@@ -49,6 +55,6 @@ pub use window::Window;
 pub fn open(bytes: &[u8]) -> Result<Picture, ImagingError> {
     match standard::sniff(bytes) {
         Some(format) => standard::open(bytes, format),
-        None => dicom::open(bytes),
+        None => dicom::open(bytes).map_err(|error| formats::named(bytes, error)),
     }
 }

@@ -3,6 +3,8 @@
 
 use std::sync::OnceLock;
 
+use crate::outliers;
+use crate::voi::Voi;
 use crate::{ImagingError, Window};
 
 /// Whether a picture has gray values that a window applies to, or colours.
@@ -24,6 +26,10 @@ pub struct Rgb8 {
     /// `[height, width, 3]`.
     pub pixels: Vec<u8>,
 }
+
+/// The note for a default window that does not span all values.
+pub(crate) const OUTLIERS_LEFT_OUT: &str =
+    "A few pixels far from the rest are outside the window that the image opens with.";
 
 /// The values of one decoded frame.
 #[derive(Debug, Clone)]
@@ -61,6 +67,8 @@ pub(crate) trait FrameSource: Send + Sync + std::fmt::Debug {
     fn decode(&self, frame: usize) -> Result<Frame, ImagingError>;
     /// The window that the file gives for a frame.
     fn window(&self, frame: usize) -> Option<Window>;
+    /// The shape of the transform that the window belongs to, `None` for a line.
+    fn voi(&self, frame: usize) -> Option<&Voi>;
 }
 
 /// What a picture says about itself apart from its pixels.
@@ -83,6 +91,7 @@ pub struct Picture {
     frames: Vec<OnceLock<Frame>>,
     source: Option<Box<dyn FrameSource>>,
     default_window: Option<Window>,
+    notes: Vec<&'static str>,
 }
 
 impl Picture {
@@ -97,6 +106,7 @@ impl Picture {
             frames: vec![OnceLock::from(frame)],
             source: None,
             default_window,
+            notes: Vec::new(),
         }
     }
 
@@ -113,20 +123,35 @@ impl Picture {
                 .collect(),
             source: Some(source),
             default_window: None,
+            notes: Vec::new(),
         };
         picture.frame(0)?;
-        if picture.kind() == PictureKind::Gray {
-            picture.default_window = picture
-                .source
-                .as_ref()
-                .and_then(|source| source.window(0))
-                .or_else(|| {
-                    picture
-                        .value_range(0)
-                        .map(|(low, high)| Window::from_range(low, high))
-                });
+        if let Frame::Gray { values, range } = picture.frame(0)? {
+            let own = picture.source.as_ref().and_then(|source| source.window(0));
+            let spanning = range.map(|range| outliers::window(values, range));
+            let (window, left_out) = match (own, spanning) {
+                (Some(window), _) => (Some(window), false),
+                (None, Some((window, left_out))) => (Some(window), left_out),
+                (None, None) => (None, false),
+            };
+            picture.default_window = window;
+            if left_out {
+                picture.notes.push(OUTLIERS_LEFT_OUT);
+            }
         }
         Ok(picture)
+    }
+
+    /// The same picture with what should be said about it.
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = &'static str>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
+    /// What was taken into account in reading the file that a person should know, as whole sentences: where the
+    /// distances come from, what of the file was set aside. Empty for most files.
+    pub fn notes(&self) -> &[&'static str] {
+        &self.notes
     }
 
     /// Columns.
@@ -162,12 +187,13 @@ impl Picture {
     /// Distance of neighbouring rows and of neighbouring columns in the patient, in mm.
     ///
     /// `None` where the file is not calibrated: a detector's own Imager Pixel Spacing is not a
-    /// distance in the patient.
+    /// distance in the patient unless the file gives the magnification too ([`Self::notes`] says so).
     pub fn pixel_spacing_mm(&self) -> Option<[f64; 2]> {
         self.description.spacing_mm
     }
 
-    /// The window that a gray picture opens with: the file's first, else its range of values.
+    /// The window that a gray picture opens with: the file's first, else its range of values, from
+    /// which a few pixels far from the rest are left out.
     pub fn default_window(&self) -> Option<Window> {
         self.default_window
     }
@@ -214,11 +240,14 @@ impl Picture {
                     .or_else(|| self.source.as_ref().and_then(|source| source.window(frame)))
                     .or(self.default_window)
                     .unwrap_or(Window::from_range(0.0, 255.0));
+                let voi = self.source.as_ref().and_then(|source| source.voi(frame));
                 let invert = if self.description.inverted { 255 } else { 0 };
                 let mut pixels = Vec::with_capacity(values.len().saturating_mul(3));
                 for &value in values {
+                    let shown =
+                        voi.map_or_else(|| window.apply(value), |voi| voi.apply(value, window));
                     // Exclusive or with 255 is 255 minus the value.
-                    pixels.extend([window.apply(value) ^ invert; 3]);
+                    pixels.extend([shown ^ invert; 3]);
                 }
                 pixels
             }

@@ -1,11 +1,53 @@
-//! Damaged files end in a picture or in a typed error, soon, and never in a panic: every fixture cut at
-//! every 97th byte and with bits flipped by a seeded generator.
+//! Damaged files end in a picture or in a typed error, soon, within bounds of memory, and never in a panic: every
+//! fixture cut at every 97th byte and with bits flipped by a seeded generator.
+
+// An allocator that counts is the only way to see what a file costs.
+#![allow(unsafe_code)]
 
 mod common;
 
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use medsam3_imaging::open;
+
+/// The system's allocator, which remembers the largest single request.
+struct Counting;
+
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is handed to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        LARGEST.fetch_max(size, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Most bytes of one request that a fixture may cost, however it is mutated: gray values of the largest frame.
+const MOST: usize = 4 << 27;
 
 /// Mutations of one file: cuts, then flips of one to eight bits.
 const FLIPS_PER_FILE: usize = 60;
@@ -26,10 +68,13 @@ fn try_open(bytes: &[u8], what: &str) {
     }
     let elapsed = started.elapsed();
     assert!(elapsed < Duration::from_secs(5), "{what} took {elapsed:?}");
+    let largest = LARGEST.load(Ordering::Relaxed);
+    assert!(largest <= MOST, "{what} asked for {largest} bytes");
 }
 
 fn fixtures() -> Vec<(String, Vec<u8>)> {
     let mut files = common::files("dicom", &["dcm"]);
+    files.extend(common::files("regressions", &["dcm"]));
     files.extend(common::files("phantom", &["dcm", "png", "jpg"]));
     files.extend(common::files("standard", &["png", "jpg"]));
     files
@@ -101,4 +146,88 @@ fn parts_of_numbers_are_refused() {
         .unwrap();
     bytes[at + 5] = b'L';
     assert_eq!(open(&bytes).unwrap_err().code(), "DICOM-MALFORMED");
+}
+
+/// Header and stream agree on 11 000 x 11 000 pixels, and the stream holds a few.
+#[test]
+fn streams_too_short_for_their_size_are_damaged() {
+    let files = [
+        ("dicom/MR_small_RLE.dcm", None),
+        ("dicom/derived_jpeg_lossless_70.dcm", Some([0xFF, 0xC3])),
+        ("dicom/JPGExtended.dcm", Some([0xFF, 0xC1])),
+        ("dicom/SC_rgb_small_odd_jpeg.dcm", Some([0xFF, 0xC0])),
+        ("dicom/derived_jpeg_progressive_55.dcm", Some([0xFF, 0xC2])),
+        ("dicom/MR_small_jpeg_ls_lossless.dcm", Some([0xFF, 0xF7])),
+        ("dicom/JPEG2000.dcm", Some([0xFF, 0x51])),
+        ("regressions/JPEGLSNearLossless_16.dcm", Some([0xFF, 0xF7])),
+    ];
+    const SIDE: u16 = 11_000;
+    for (name, start_of_frame) in files {
+        let mut bytes = common::fixture(name);
+        for tag in [[0x28, 0, 0x10, 0], [0x28, 0, 0x11, 0]] {
+            let at = bytes.windows(4).position(|window| window == tag).unwrap();
+            bytes[at + 8..at + 10].copy_from_slice(&SIDE.to_le_bytes());
+        }
+        if let Some(marker) = start_of_frame {
+            let at = bytes.windows(2).rposition(|pair| pair == marker).unwrap();
+            let sides: &[usize] = if marker == [0xFF, 0x51] {
+                // Image and tile sizes of four bytes each.
+                &[at + 8, at + 12, at + 24, at + 28]
+            } else {
+                &[at + 5, at + 7]
+            };
+            for &side in sides {
+                bytes[side..side + 2].copy_from_slice(&SIDE.to_be_bytes());
+            }
+        }
+        let started = Instant::now();
+        let error = open(&bytes).unwrap_err();
+        assert_eq!(error.code(), "DICOM-FRAME-DAMAGED", "{name}: {error}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{name}");
+    }
+}
+
+/// A stream that ends early inside a whole file: no codec fills the rest in silence.
+#[test]
+fn frames_that_end_early_are_damaged() {
+    let files = [
+        "dicom/MR_small_RLE.dcm",
+        "dicom/derived_jpeg_lossless_70.dcm",
+        "dicom/JPGExtended.dcm",
+        "dicom/SC_rgb_jpeg_dcmtk.dcm",
+        "dicom/derived_jpeg_progressive_55.dcm",
+        "dicom/MR_small_jpeg_ls_lossless.dcm",
+        "dicom/JPEG2000.dcm",
+        "regressions/SC_rgb_jls_lossy_sample.dcm",
+        "regressions/GDCMJ2K_TextGBR.dcm",
+        "regressions/MR_small_jp2klossless.dcm",
+    ];
+    let mut opened = Vec::new();
+    for name in files {
+        let bytes = common::fixture(name);
+        assert!(open(&bytes).is_ok(), "{name}");
+        // The second item of the pixel data: behind the offset table.
+        let items = |pair: &(usize, &[u8])| pair.1 == [0xFE, 0xFF, 0x00, 0xE0];
+        let pixels = bytes
+            .windows(4)
+            .rposition(|tag| tag == [0xE0, 0x7F, 0x10, 0]);
+        let fragment = bytes.windows(4).enumerate().filter(items);
+        let start = fragment
+            .map(|(at, _)| at)
+            .filter(|&at| Some(at) > pixels)
+            .nth(1)
+            .unwrap();
+        let length = u32::from_le_bytes(bytes[start + 4..start + 8].try_into().unwrap()) as usize;
+        for part in [3, 5, 7, 9] {
+            let kept = length * part / 20 * 2;
+            let mut cut = bytes[..start + 8 + kept].to_vec();
+            cut[start + 4..start + 8].copy_from_slice(&(kept as u32).to_le_bytes());
+            cut.extend([0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0]);
+            match open(&cut) {
+                Err(error) => assert_eq!(error.code(), "DICOM-FRAME-DAMAGED", "{name} {part}"),
+                Ok(_) => opened.push((name, part)),
+            }
+        }
+    }
+    assert!(opened.is_empty(), "{opened:?}");
 }

@@ -4,7 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::attributes::Attributes;
-use super::functions;
+use super::{functions, segment};
 use crate::ImagingError;
 
 /// Converts full-range Y, Cb, Cr to red, green, blue in place.
@@ -24,6 +24,22 @@ pub(super) fn ybr_to_rgb(pixels: &mut [u8]) {
         ];
         for (byte, value) in pixel.iter_mut().zip(rgb) {
             *byte = (value + 0.5).floor().clamp(0.0, 255.0) as u8;
+        }
+    }
+}
+
+/// Stretches luma of 16 to 235 and chroma of 16 to 240 (YBR_PARTIAL, BT.601) to the full range, in place.
+pub(super) fn partial_to_full(pixels: &mut [u8]) {
+    for pixel in pixels.chunks_exact_mut(3) {
+        let &mut [y, blue, red] = pixel else { continue };
+        let chroma = |value: u8| (f64::from(value) - 128.0) * 255.0 / 224.0 + 128.0;
+        let full = [
+            (f64::from(y) - 16.0) * 255.0 / 219.0,
+            chroma(blue),
+            chroma(red),
+        ];
+        for (byte, value) in pixel.iter_mut().zip(full) {
+            *byte = value.round().clamp(0.0, 255.0) as u8;
         }
     }
 }
@@ -56,22 +72,26 @@ impl Palette {
     ///
     /// # Errors
     ///
-    /// [`ImagingError::DicomMalformed`] where one is missing or short, which includes segmented tables.
+    /// [`ImagingError::DicomMalformed`] where one is missing or short.
     pub(super) fn read(attributes: Attributes<'_>) -> Result<Self, ImagingError> {
-        let channel = |descriptor, data| Channel::read(attributes, descriptor, data);
+        let channel =
+            |descriptor, data, segments| Channel::read(attributes, descriptor, data, segments);
         Ok(Self {
             channels: [
                 channel(
                     tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
                     tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+                    tags::SEGMENTED_RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
                 )?,
                 channel(
                     tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
                     tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+                    tags::SEGMENTED_GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
                 )?,
                 channel(
                     tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
                     tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+                    tags::SEGMENTED_BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
                 )?,
             ],
         })
@@ -89,31 +109,43 @@ impl Palette {
 }
 
 impl Channel {
-    fn read(attributes: Attributes<'_>, descriptor: Tag, data: Tag) -> Result<Self, ImagingError> {
+    fn read(
+        attributes: Attributes<'_>,
+        descriptor: Tag,
+        data: Tag,
+        segments: Tag,
+    ) -> Result<Self, ImagingError> {
         let malformed = ImagingError::DicomMalformed {
-            detail: "a colour palette is missing, short or segmented",
+            detail: "a colour palette is missing or short",
         };
         let descriptor = attributes.integers(descriptor);
-        let (&[count, first, bits], Some(bytes)) = (descriptor.as_slice(), attributes.bytes(data))
-        else {
+        let &[count, first, bits] = descriptor.as_slice() else {
             return Err(malformed);
         };
         let count = functions::table_length(count);
-        let values: Vec<u8> = if bytes.len() >= count.saturating_mul(2) {
-            // One 16-bit word per entry; tables of 16-bit entries keep their upper byte.
-            let upper = usize::from(bits > 8);
-            bytes
-                .chunks_exact(2)
-                .filter_map(|word| word.get(upper).copied())
-                .take(count)
-                .collect()
-        } else {
-            // Two 8-bit entries per word.
-            bytes.into_iter().take(count).collect()
+        let values = match (attributes.bytes(data), attributes.bytes(segments)) {
+            (Some(bytes), _) => entries(bytes, count, bits),
+            (None, Some(bytes)) => segment::expand(&bytes, bits > 8, count),
+            (None, None) => None,
         };
-        if values.len() < count || values.is_empty() {
-            return Err(malformed);
+        match values {
+            Some(values) if values.len() == count => Ok(Self { first, values }),
+            _ => Err(malformed),
         }
-        Ok(Self { first, values })
     }
+}
+
+/// The upper eight bits of every entry of a table that is written out.
+fn entries(bytes: Vec<u8>, count: usize, bits: i64) -> Option<Vec<u8>> {
+    if bytes.len() < count.saturating_mul(2) {
+        // Two 8-bit entries per word.
+        return Some(bytes.into_iter().take(count).collect());
+    }
+    // One 16-bit word per entry; tables of 16-bit entries keep their upper byte.
+    let upper = usize::from(bits > 8);
+    let words = bytes.chunks_exact(2);
+    words
+        .take(count)
+        .map(|word| word.get(upper).copied())
+        .collect()
 }

@@ -1,8 +1,9 @@
 //! Fragments of compressed pixel data (PS3.5 A.4) to one stream per frame: one to one, by the basic offset
-//! table, or by where JPEG streams start.
+//! table, or by where streams start.
 
 use super::syntax::Codec;
 use crate::ImagingError;
+use crate::codecs::jpeg2000;
 
 /// Joins fragments into one stream per frame.
 ///
@@ -44,7 +45,11 @@ pub(super) fn to_frames(
             // Offsets count the eight bytes of each item header.
             offsets.get(frames.len()) == Some(&at)
         } else {
-            codec != Codec::Rle && fragment.starts_with(&[0xFF, 0xD8])
+            match codec {
+                Codec::Jpeg | Codec::JpegLs => fragment.starts_with(&[0xFF, 0xD8]),
+                Codec::Jpeg2000 => jpeg2000::starts(fragment),
+                Codec::Native | Codec::Rle | Codec::Deflated => false,
+            }
         };
         if begins || frames.is_empty() {
             frames.push(fragment.to_vec());

@@ -5,13 +5,13 @@ use super::color;
 use super::fragments;
 use super::functions::FrameFunctions;
 use super::header::{Header, Photometric};
-use super::jpeg;
 use super::layout::File;
 use super::native;
-use super::rle;
 use super::scan::PixelData;
 use super::syntax::Codec;
+use crate::codecs::{self, CodecError, Color, Geometry, Samples};
 use crate::picture::{Frame, FrameSource, range_of};
+use crate::voi::Voi;
 use crate::{ImagingError, Window};
 
 /// The encoded frames and what is needed to decode them.
@@ -80,62 +80,119 @@ impl Frames {
         })
     }
 
-    /// Interleaved little-endian cells of a frame, and whether they are RGB already.
-    fn cells(&self, frame: usize) -> Result<jpeg::Decoded, ImagingError> {
+    /// Interleaved little-endian cells of a frame.
+    fn cells(&self, frame: usize) -> Result<Samples, ImagingError> {
         let header = &self.header;
         let out_of_range = ImagingError::FrameOutOfRange {
             frame,
             count: header.frame_count,
         };
-        let bytes_per_cell = usize::from(header.bits_allocated.div_ceil(8));
         match &self.stored {
             Stored::Native { bytes, frame_bits } => {
                 // Bits of a file that fits a 32-bit memory need more than 32 bits to count.
                 let start = frame_bits.saturating_mul(frame as u64);
                 if header.bits_allocated == 1 {
-                    return Ok(jpeg::Decoded {
-                        cells: native::unpack_bits(bytes, start, header.pixels()),
-                        bytes_per_cell: 1,
-                        is_rgb: false,
-                    });
+                    return Ok(self.bits(bytes, start));
                 }
                 let range = (start / 8) as usize..(start.saturating_add(*frame_bits) / 8) as usize;
                 let mut cells = bytes.get(range).ok_or(out_of_range)?.to_vec();
                 if self.big_endian {
-                    native::swap_cells(&mut cells, bytes_per_cell);
+                    native::swap_cells(&mut cells, self.bytes_per_cell());
                 }
-                if header.photometric == Photometric::YbrFull422 {
-                    cells = color::expand_422(&cells);
-                } else if header.planar && header.samples == 3 {
-                    cells = native::interleave(&cells, bytes_per_cell);
-                }
-                Ok(jpeg::Decoded {
-                    cells,
-                    bytes_per_cell,
-                    is_rgb: false,
-                })
+                Ok(self.pixels_of(cells))
             }
             Stored::Encapsulated(streams) => {
                 let stream = streams.get(frame).ok_or(out_of_range)?;
-                if self.codec != Codec::Rle {
-                    return jpeg::decode(stream, header, frame);
-                }
-                Ok(jpeg::Decoded {
-                    cells: rle::decode(
-                        stream,
-                        header.pixels(),
-                        usize::from(header.samples),
-                        bytes_per_cell,
-                        frame,
-                    )?,
-                    bytes_per_cell,
-                    is_rgb: false,
+                self.decompressed(stream).map_err(|error| match error {
+                    CodecError::Damaged => ImagingError::DicomFrameDamaged { frame },
+                    CodecError::OtherSize => ImagingError::DicomMalformed {
+                        detail: "the compressed frame has another size than the header says",
+                    },
+                    CodecError::Unsupported(detail) => ImagingError::UnsupportedPixels { detail },
                 })
             }
         }
     }
 
-    fn gray(&self, cells: &jpeg::Decoded, functions: &FrameFunctions) -> Frame {
+    fn decompressed(&self, stream: &[u8]) -> Result<Samples, CodecError> {
+        let header = &self.header;
+        let samples = usize::from(header.samples);
+        let packed = header.pixels().div_ceil(8);
+        match self.codec {
+            Codec::Jpeg => codecs::jpeg::decode(stream, &self.geometry()),
+            Codec::JpegLs => codecs::jpeg_ls::decode(stream, &self.geometry()),
+            Codec::Jpeg2000 => codecs::jpeg2000::decode(stream, &self.geometry()),
+            // Single bits are packed first.
+            Codec::Rle if header.bits_allocated == 1 => {
+                Ok(self.bits(&codecs::rle::decode(stream, packed, 1, 1)?, 0))
+            }
+            Codec::Rle => {
+                let bytes = self.bytes_per_cell();
+                Ok(Samples {
+                    cells: codecs::rle::decode(stream, header.pixels(), samples, bytes)?,
+                    bytes_per_cell: bytes,
+                    is_rgb: false,
+                })
+            }
+            Codec::Deflated if header.bits_allocated == 1 => {
+                Ok(self.bits(&codecs::deflated::decode(stream, packed)?, 0))
+            }
+            Codec::Deflated => {
+                let is_422 = header.photometric.is_422();
+                let cells = header.pixels() * if is_422 { 2 } else { samples };
+                let length = cells * self.bytes_per_cell();
+                Ok(self.pixels_of(codecs::deflated::decode(stream, length)?))
+            }
+            Codec::Native => Err(CodecError::Damaged),
+        }
+    }
+
+    fn geometry(&self) -> Geometry {
+        let header = &self.header;
+        Geometry {
+            rows: header.rows,
+            columns: header.columns,
+            components: usize::from(header.samples),
+            bits_allocated: header.bits_allocated,
+            bits_stored: header.bits_stored,
+            signed: header.signed,
+            color: if header.photometric == Photometric::Rgb {
+                Color::Rgb
+            } else {
+                Color::Ycc
+            },
+        }
+    }
+
+    fn bytes_per_cell(&self) -> usize {
+        usize::from(self.header.bits_allocated.div_ceil(8))
+    }
+
+    /// A frame of single bits from bit `start`.
+    fn bits(&self, bytes: &[u8], start: u64) -> Samples {
+        Samples {
+            cells: native::unpack_bits(bytes, start, self.header.pixels()),
+            bytes_per_cell: 1,
+            is_rgb: false,
+        }
+    }
+
+    /// A frame of little-endian cells as they are in uncompressed files.
+    fn pixels_of(&self, mut cells: Vec<u8>) -> Samples {
+        let header = &self.header;
+        if header.photometric.is_422() {
+            cells = color::expand_422(&cells);
+        } else if header.planar && header.samples == 3 {
+            cells = native::interleave(&cells, self.bytes_per_cell());
+        }
+        Samples {
+            cells,
+            bytes_per_cell: self.bytes_per_cell(),
+            is_rgb: false,
+        }
+    }
+
+    fn gray(&self, cells: &Samples, functions: &FrameFunctions) -> Frame {
         let stored = || native::stored_values(&cells.cells, cells.bytes_per_cell, &self.header);
         let values: Vec<f32> = stored()
             .map(|value| functions.modality.apply(value))
@@ -152,13 +209,13 @@ impl Frames {
         Frame::Gray { values, range }
     }
 
-    fn color(&self, decoded: jpeg::Decoded) -> Frame {
+    fn color(&self, decoded: Samples) -> Frame {
         let header = &self.header;
         let mut pixels = if let Some(palette) = &header.palette {
             native::stored_values(&decoded.cells, decoded.bytes_per_cell, header)
                 .flat_map(|value| palette.color(value))
                 .collect()
-        } else if decoded.bytes_per_cell == 1 {
+        } else if decoded.bytes_per_cell == 1 && header.bits_stored >= 8 {
             decoded.cells
         } else {
             // The upper eight of the stored bits.
@@ -167,12 +224,16 @@ impl Frames {
                 .map(|value| (value >> surplus).clamp(0, 255) as u8)
                 .collect()
         };
-        let is_ybr = matches!(
-            header.photometric,
-            Photometric::YbrFull | Photometric::YbrFull422
-        );
-        if is_ybr && !decoded.is_rgb {
-            color::ybr_to_rgb(&mut pixels);
+        if decoded.is_rgb {
+            return Frame::Rgb(pixels);
+        }
+        match header.photometric {
+            Photometric::YbrFull | Photometric::YbrFull422 => color::ybr_to_rgb(&mut pixels),
+            Photometric::YbrPartial | Photometric::YbrPartial422 => {
+                color::partial_to_full(&mut pixels);
+                color::ybr_to_rgb(&mut pixels);
+            }
+            _ => {}
         }
         Frame::Rgb(pixels)
     }
@@ -192,6 +253,10 @@ impl FrameSource for Frames {
     fn window(&self, frame: usize) -> Option<Window> {
         self.header.functions(frame)?.window
     }
+
+    fn voi(&self, frame: usize) -> Option<&Voi> {
+        self.header.functions(frame)?.voi.as_ref()
+    }
 }
 
 /// Checks the length of uncompressed pixels and copies them.
@@ -207,10 +272,13 @@ fn native_frames(
     let bytes_of = |bits: u64| bits.saturating_mul(count).div_ceil(8);
     let full = pixels * u64::from(header.samples) * u64::from(header.bits_allocated);
     let mut frame_bits = full;
-    if header.photometric == Photometric::YbrFull422 {
+    if header.photometric.is_422() {
         if present as u64 >= bytes_of(full) {
             // Some writers name the chroma subsampling of the JPEG that the pixels came from.
-            header.photometric = Photometric::YbrFull;
+            header.photometric = match header.photometric {
+                Photometric::YbrPartial422 => Photometric::YbrPartial,
+                _ => Photometric::YbrFull,
+            };
         } else if header.columns.is_multiple_of(2) && header.bits_allocated == 8 && !header.planar {
             frame_bits = full / 3 * 2;
         } else {

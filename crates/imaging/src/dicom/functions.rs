@@ -4,6 +4,7 @@
 use dicom_dictionary_std::tags;
 
 use super::attributes::Attributes;
+use crate::voi::{Voi, VoiTable};
 use crate::{ImagingError, Window};
 
 /// Stored values to modality values.
@@ -25,6 +26,9 @@ pub(super) enum Modality {
 pub(super) struct FrameFunctions {
     pub(super) modality: Modality,
     pub(super) window: Option<Window>,
+    pub(super) voi: Option<Voi>,
+    /// Rescale Slope is 0, which was read as 1.
+    pub(super) zero_slope: bool,
 }
 
 impl Modality {
@@ -59,9 +63,21 @@ pub(super) fn functions(
                 .find_map(|group| group.items(sequence).next())
                 .unwrap_or(attributes)
         };
+        let transform = item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+        let modality = modality(transform, signed)?;
+        let shown = item(tags::FRAME_VOILUT_SEQUENCE);
+        let (window, voi) = match window(shown) {
+            Some(window) => (Some(window), sigmoid(shown)),
+            None => match voi_table(attributes, &modality, signed) {
+                Some(table) => (Some(table.window()), Some(Voi::Table(table))),
+                None => (None, None),
+            },
+        };
         Ok(FrameFunctions {
-            modality: modality(item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE), signed)?,
-            window: window(item(tags::FRAME_VOILUT_SEQUENCE)),
+            modality,
+            window,
+            voi,
+            zero_slope: transform.decimal(tags::RESCALE_SLOPE) == Some(0.0),
         })
     };
     let per_frame: Vec<_> = attributes
@@ -76,31 +92,71 @@ pub(super) fn functions(
 }
 
 fn modality(attributes: Attributes<'_>, signed: bool) -> Result<Modality, ImagingError> {
-    if let Some(table) = attributes.items(tags::MODALITY_LUT_SEQUENCE).next() {
-        let malformed = ImagingError::DicomMalformed {
-            detail: "the modality lookup table is incomplete",
-        };
-        let descriptor = table.integers(tags::LUT_DESCRIPTOR);
-        let &[count, first, _bits] = descriptor.as_slice() else {
-            return Err(malformed);
-        };
-        let count = table_length(count);
-        let values: Vec<u16> = table
-            .integers(tags::LUT_DATA)
-            .into_iter()
-            .map(|value| as_stored(value, false) as u16)
-            .collect();
-        if values.len() < count {
-            return Err(malformed);
-        }
-        return Ok(Modality::Table {
-            first: as_stored(first, signed),
-            values,
-        });
+    if let Some(table) = attributes.items(tags::MODALITY_LUT_SEQUENCE).next()
+        // An item of empty attributes, which some writers leave, is no table.
+        && !(table.integers(tags::LUT_DESCRIPTOR).is_empty()
+            && table.bytes(tags::LUT_DATA).is_none_or(|data| data.is_empty()))
+    {
+        let (first, values, _bits) =
+            lookup_table(table, signed).ok_or(ImagingError::DicomMalformed {
+                detail: "the modality lookup table is incomplete",
+            })?;
+        return Ok(Modality::Table { first, values });
     }
+    // A slope of 0 would make every pixel the same; viewers and toolkits read it as 1.
+    let slope = attributes
+        .decimal(tags::RESCALE_SLOPE)
+        .filter(|&slope| slope != 0.0);
     Ok(Modality::Linear {
-        slope: attributes.decimal(tags::RESCALE_SLOPE).unwrap_or(1.0),
+        slope: slope.unwrap_or(1.0),
         intercept: attributes.decimal(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+    })
+}
+
+/// First value mapped, entries and bits per entry of a lookup table (C.11.1.1); `None` where it is incomplete.
+fn lookup_table(table: Attributes<'_>, signed: bool) -> Option<(i64, Vec<u16>, i64)> {
+    let descriptor = table.integers(tags::LUT_DESCRIPTOR);
+    let &[count, first, bits] = descriptor.as_slice() else {
+        return None;
+    };
+    let count = table_length(count);
+    let data = table.bytes(tags::LUT_DATA)?;
+    let words = data.chunks_exact(2).map(|word| {
+        word.iter()
+            .rev()
+            .fold(0, |value, &byte| value << 8 | u16::from(byte))
+    });
+    let values: Vec<u16> = if words.len() < count && bits <= 8 {
+        // Entries of eight bits, two to the word.
+        data.iter()
+            .map(|&byte| u16::from(byte))
+            .take(count)
+            .collect()
+    } else {
+        words.take(count).collect()
+    };
+    (values.len() == count).then(|| (as_stored(first, signed), values, bits))
+}
+
+/// The first table of the VOI LUT Sequence, for an image without a window.
+fn voi_table(attributes: Attributes<'_>, modality: &Modality, signed: bool) -> Option<VoiTable> {
+    let item = attributes.items(tags::VOILUT_SEQUENCE).next()?;
+    // Its input is what the modality transform gives, which may be negative though pixels are not.
+    let signed = match modality {
+        Modality::Linear { intercept, .. } => signed || *intercept < 0.0,
+        Modality::Table { .. } => false,
+    };
+    let (first, values, bits) = lookup_table(item, signed)?;
+    let bits = u32::try_from(bits)
+        .ok()
+        .filter(|bits| (1..=16).contains(bits));
+    let white = u16::MAX >> (16 - bits?);
+    // Some writers name more bits than the entries use, or fewer.
+    let highest = values.iter().copied().max()?;
+    Some(VoiTable {
+        first,
+        values,
+        white: white.max(highest),
     })
 }
 
@@ -119,7 +175,7 @@ fn window(attributes: Attributes<'_>) -> Option<Window> {
     if width <= 0.0 {
         return None;
     }
-    // PS3.3 C.11.2.1.3.2: LINEAR_EXACT is LINEAR with both numbers moved; a sigmoid is shown as its tangent.
+    // PS3.3 C.11.2.1.3.2: LINEAR_EXACT is LINEAR with both numbers moved.
     let exact = attributes.text(tags::VOILUT_FUNCTION).as_deref() == Some("LINEAR_EXACT");
     let (center, width) = if exact {
         (center + 0.5, width + 1.0)
@@ -130,6 +186,11 @@ fn window(attributes: Attributes<'_>) -> Option<Window> {
         center: center as f32,
         width: width as f32,
     })
+}
+
+fn sigmoid(attributes: Attributes<'_>) -> Option<Voi> {
+    let function = attributes.text(tags::VOILUT_FUNCTION);
+    (function.as_deref() == Some("SIGMOID")).then_some(Voi::Sigmoid)
 }
 
 /// Reads a 16-bit attribute whose signedness follows the pixels (VR "US or SS").

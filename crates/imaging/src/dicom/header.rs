@@ -7,7 +7,8 @@ use super::attributes::{self, Attributes};
 use super::color::Palette;
 use super::functions::{self, FrameFunctions, as_stored};
 use super::layout::File;
-use super::syntax::{Codec, Encoding};
+use super::spacing::{self, Spacing};
+use super::syntax::Codec;
 use crate::ImagingError;
 use crate::limits;
 
@@ -20,11 +21,22 @@ pub(super) enum Photometric {
     Rgb,
     YbrFull,
     YbrFull422,
+    /// Luma and chroma in the range of video, 4:2:2; retired.
+    YbrPartial422,
+    /// The same with chroma for every pixel, which is not in the standard.
+    YbrPartial,
+    /// The reversible and irreversible transform of JPEG 2000, which its decoder undoes.
+    YbrCodec,
 }
 
 impl Photometric {
     pub(super) fn is_gray(self) -> bool {
         matches!(self, Self::Monochrome1 | Self::Monochrome2)
+    }
+
+    /// Two pixels share their chroma where the pixels are not compressed.
+    pub(super) fn is_422(self) -> bool {
+        matches!(self, Self::YbrFull422 | Self::YbrPartial422)
     }
 
     pub(super) fn is_inverted(self) -> bool {
@@ -57,7 +69,7 @@ pub(super) struct Header {
     /// Inclusive range of stored values that are padding.
     pub(super) padding: Option<(i64, i64)>,
     pub(super) modality: Option<String>,
-    pub(super) spacing_mm: Option<[f64; 2]>,
+    pub(super) spacing: Spacing,
     pub(super) palette: Option<Palette>,
     /// One for all frames, or one per frame.
     pub(super) functions: Vec<FrameFunctions>,
@@ -66,6 +78,13 @@ pub(super) struct Header {
 impl Header {
     pub(super) fn pixels(&self) -> usize {
         self.rows.saturating_mul(self.columns)
+    }
+
+    /// What should be said about the image.
+    pub(super) fn notes(&self) -> Vec<&'static str> {
+        let zero_slope = self.functions.iter().any(|functions| functions.zero_slope);
+        let slope = zero_slope.then_some("The file's Rescale Slope of 0 is read as 1.");
+        self.spacing.note.into_iter().chain(slope).collect()
     }
 
     pub(super) fn functions(&self, frame: usize) -> Option<&FrameFunctions> {
@@ -80,17 +99,16 @@ impl Header {
 /// [`ImagingError::DicomNoPixels`], [`ImagingError::DicomMalformed`],
 /// [`ImagingError::UnsupportedPixels`], [`ImagingError::TooLarge`].
 pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
-    if file.scan.pixels.is_none() {
-        return Err(if file.scan.has_float_pixels {
-            ImagingError::UnsupportedPixels {
-                detail: "floating point numbers",
-            }
-        } else {
-            ImagingError::DicomNoPixels
+    if file.scan.has_float_pixels && file.scan.pixels.is_none() {
+        return Err(ImagingError::UnsupportedPixels {
+            detail: "floating point numbers",
         });
     }
     let object = attributes::parse(&file.scan.header, file.syntax.encoding)?;
     let attributes = Attributes::new(&object);
+    if file.scan.pixels.is_none() {
+        return Err(missing_pixels(attributes));
+    }
     let dimension = |tag, detail| {
         attributes
             .integer(tag)
@@ -122,17 +140,17 @@ pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
         });
     }
     let bits = Bits::read(attributes, photometric)?;
-    if bits.allocated == 1 && file.syntax.codec != Codec::Native {
+    if bits.allocated == 1 && matches!(file.syntax.codec, Codec::Jpeg | Codec::JpegLs) {
         return Err(ImagingError::UnsupportedPixels {
-            detail: "compressed single bits",
+            detail: "single bits compressed as JPEG or JPEG-LS",
+        });
+    }
+    if photometric == Photometric::YbrCodec && file.syntax.codec != Codec::Jpeg2000 {
+        return Err(ImagingError::UnsupportedPixels {
+            detail: "the colour transform of JPEG 2000 outside of JPEG 2000",
         });
     }
     let palette = if photometric == Photometric::Palette {
-        if file.syntax.encoding == Encoding::EXPLICIT_BIG || bits.allocated != 8 {
-            return Err(ImagingError::UnsupportedPixels {
-                detail: "palette colours other than 8 bit little endian",
-            });
-        }
         Some(Palette::read(attributes)?)
     } else {
         None
@@ -152,10 +170,28 @@ pub(super) fn read(file: &File<'_>) -> Result<Header, ImagingError> {
         modality: attributes
             .text(tags::MODALITY)
             .filter(|text| text.len() <= 16 && text.chars().all(|c| c.is_ascii_alphanumeric())),
-        spacing_mm: spacing(attributes),
+        spacing: spacing::read(attributes),
         palette,
         functions: functions::functions(attributes, bits.signed)?,
     })
+}
+
+/// A report has no pixels; an image that describes them and has none was cut before them.
+fn missing_pixels(attributes: Attributes<'_>) -> ImagingError {
+    let number = |tag| {
+        let value = attributes.integer(tag).unwrap_or_default();
+        u64::try_from(value).unwrap_or_default()
+    };
+    let bits = [tags::ROWS, tags::COLUMNS, tags::BITS_ALLOCATED]
+        .into_iter()
+        .fold(1u64, |product, tag| product.saturating_mul(number(tag)));
+    if bits == 0 {
+        return ImagingError::DicomNoPixels;
+    }
+    ImagingError::DicomTruncated {
+        expected: bits.div_ceil(8),
+        found: 0,
+    }
 }
 
 fn photometric(attributes: Attributes<'_>, samples: i64) -> Result<Photometric, ImagingError> {
@@ -167,10 +203,12 @@ fn photometric(attributes: Attributes<'_>, samples: i64) -> Result<Photometric, 
         Some("RGB") => Ok(Photometric::Rgb),
         Some("YBR_FULL") => Ok(Photometric::YbrFull),
         Some("YBR_FULL_422") => Ok(Photometric::YbrFull422),
+        Some("YBR_PARTIAL_422") => Ok(Photometric::YbrPartial422),
+        Some("YBR_RCT" | "YBR_ICT") => Ok(Photometric::YbrCodec),
         None if samples == 1 => Ok(Photometric::Monochrome2),
         None if samples == 3 => Ok(Photometric::Rgb),
         _ => Err(ImagingError::UnsupportedPixels {
-            detail: "a photometric interpretation other than MONOCHROME, PALETTE COLOR, RGB and YBR_FULL",
+            detail: "a photometric interpretation other than MONOCHROME, PALETTE COLOR, RGB and YBR",
         }),
     }
 }
@@ -195,7 +233,7 @@ impl Bits {
         })?;
         let fits = match photometric.samples() {
             1 => matches!(allocated, 1 | 8 | 16 | 32),
-            _ => matches!(allocated, 8 | 16),
+            _ => matches!(allocated, 8 | 16 | 32),
         };
         if !fits {
             return Err(ImagingError::UnsupportedPixels {
@@ -223,31 +261,4 @@ fn padding(attributes: Attributes<'_>, bits: &Bits) -> Option<(i64, i64)> {
         .integer(tags::PIXEL_PADDING_RANGE_LIMIT)
         .map_or(value, |limit| as_stored(limit, bits.signed));
     Some((value.min(limit), value.max(limit)))
-}
-
-/// Distances in the patient: Pixel Spacing, here or in the functional groups.
-fn spacing(attributes: Attributes<'_>) -> Option<[f64; 2]> {
-    let pair = |attributes: Attributes<'_>, tag| match attributes.decimals(tag).as_slice() {
-        &[row, column] if row > 0.0 && column > 0.0 => Some([row, column]),
-        _ => None,
-    };
-    if let Some(spacing) = pair(attributes, tags::PIXEL_SPACING) {
-        // PS3.3 10.7.1.3: equal to the detector's spacing and without a calibration, it is the
-        // detector's spacing, magnified by an unknown factor in the patient.
-        let detector = pair(attributes, tags::IMAGER_PIXEL_SPACING) == Some(spacing)
-            && attributes
-                .text(tags::PIXEL_SPACING_CALIBRATION_TYPE)
-                .is_none();
-        return (!detector).then_some(spacing);
-    }
-    [
-        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
-        tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
-    ]
-    .into_iter()
-    .filter_map(|groups| attributes.items(groups).next())
-    .find_map(|group| {
-        let measures = group.items(tags::PIXEL_MEASURES_SEQUENCE).next()?;
-        pair(measures, tags::PIXEL_SPACING)
-    })
 }

@@ -87,7 +87,8 @@ fn meta_group(bytes: &[u8], start: usize) -> (Option<String>, usize) {
         if element.tag.group() != 0x0002 || element.vr.is_none() || end > bytes.len() {
             break;
         }
-        if element.tag == tags::TRANSFER_SYNTAX_UID {
+        // The first counts: some files hold a second group 0002 with another.
+        if element.tag == tags::TRANSFER_SYNTAX_UID && uid.is_none() {
             let text = bytes.get(element.value..end).unwrap_or_default();
             let text = String::from_utf8_lossy(text);
             uid = Some(text.trim_matches(['\0', ' ']).to_owned()).filter(|uid| !uid.is_empty());

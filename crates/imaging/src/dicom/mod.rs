@@ -8,13 +8,14 @@ mod fragments;
 mod frames;
 mod functions;
 mod header;
-mod jpeg;
 mod layout;
+mod names;
 mod native;
 mod nesting;
 mod reader;
-mod rle;
 mod scan;
+mod segment;
+mod spacing;
 mod syntax;
 
 use crate::picture::Description;
@@ -39,8 +40,9 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Picture, ImagingError> {
         },
         format: "DICOM",
         modality: header.modality.clone(),
-        spacing_mm: header.spacing_mm,
+        spacing_mm: header.spacing.mm,
         inverted: header.photometric.is_inverted(),
     };
-    Picture::from_source(description, header.frame_count, Box::new(source))
+    let picture = Picture::from_source(description, header.frame_count, Box::new(source))?;
+    Ok(picture.with_notes(header.notes()))
 }

@@ -1,13 +1,16 @@
 //! Transfer syntaxes (PS3.5 section 10, PS3.6 annex A): how the data set is written and how its pixels are.
 
 use dicom_dictionary_std::uids;
-use dicom_encoding::TransferSyntaxIndex;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
+use super::names;
 use crate::ImagingError;
 
 /// Retired from the standard, not from the archives.
 const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+
+/// Retired too: processes 6 and 8, and 10 and 12.
+const JPEG_SPECTRAL_SELECTION: &str = "1.2.840.10008.1.2.4.53";
+const JPEG_FULL_PROGRESSION: &str = "1.2.840.10008.1.2.4.55";
 
 /// How the elements of a data set are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +50,16 @@ impl Encoding {
 pub(super) enum Codec {
     /// Not at all.
     Native,
-    /// PS3.5 annex G.
+    /// RLE Lossless.
     Rle,
-    /// 8-bit sequential DCT: the transfer syntaxes .50, and .51 where it holds 8-bit frames.
-    JpegBaseline,
-    /// Process 14, all predictors: .57 and .70.
-    JpegLossless,
+    /// Deflated Image Frame Compression.
+    Deflated,
+    /// Processes 1, 2 and 4 (.50 and .51), the retired progressive ones (.53 and .55), and 14 (.57 and .70).
+    Jpeg,
+    /// Lossless (.80) and near-lossless (.81).
+    JpegLs,
+    /// Reversible (.90) and either (.91).
+    Jpeg2000,
 }
 
 /// One transfer syntax that this crate reads.
@@ -94,8 +101,15 @@ pub(super) fn from_uid(uid: &str) -> Result<Syntax, ImagingError> {
             ..Syntax::native(Encoding::EXPLICIT)
         },
         uids::RLE_LOSSLESS => compressed(Codec::Rle),
-        uids::JPEG_BASELINE8_BIT | uids::JPEG_EXTENDED12_BIT => compressed(Codec::JpegBaseline),
-        uids::JPEG_LOSSLESS | uids::JPEG_LOSSLESS_SV1 => compressed(Codec::JpegLossless),
+        uids::DEFLATED_IMAGE_FRAME_COMPRESSION => compressed(Codec::Deflated),
+        uids::JPEG_BASELINE8_BIT
+        | uids::JPEG_EXTENDED12_BIT
+        | JPEG_SPECTRAL_SELECTION
+        | JPEG_FULL_PROGRESSION
+        | uids::JPEG_LOSSLESS
+        | uids::JPEG_LOSSLESS_SV1 => compressed(Codec::Jpeg),
+        uids::JPEGLS_LOSSLESS | uids::JPEGLS_NEAR_LOSSLESS => compressed(Codec::JpegLs),
+        uids::JPEG2000_LOSSLESS | uids::JPEG2000 => compressed(Codec::Jpeg2000),
         other => return Err(unsupported(other)),
     })
 }
@@ -108,11 +122,8 @@ pub(super) fn unsupported(uid: &str) -> ImagingError {
         .filter(|c| c.is_ascii_digit() || *c == '.')
         .take(64)
         .collect();
-    let name = TransferSyntaxRegistry
-        .get(&uid)
-        .map_or("unknown", |syntax| syntax.name());
     ImagingError::UnsupportedTransferSyntax {
-        name: name.to_owned(),
+        name: names::of(&uid).to_owned(),
         uid,
     }
 }

@@ -1,7 +1,7 @@
 //! RLE Lossless (PS3.5 annex G): one fragment to interleaved little-endian samples. Written here because
 //! the adapter of dicom-rs indexes past the end of damaged fragments, which would end the program.
 
-use crate::ImagingError;
+use super::CodecError;
 
 /// Segments that a fragment can name.
 const MAX_SEGMENTS: usize = 15;
@@ -10,21 +10,24 @@ const MAX_SEGMENTS: usize = 15;
 ///
 /// # Errors
 ///
-/// [`ImagingError::DicomFrameDamaged`] for frame `frame`.
-pub(super) fn decode(
+/// [`CodecError::Damaged`].
+pub(crate) fn decode(
     fragment: &[u8],
     pixels: usize,
     samples: usize,
     bytes_per_sample: usize,
-    frame: usize,
-) -> Result<Vec<u8>, ImagingError> {
-    let damaged = ImagingError::DicomFrameDamaged { frame };
+) -> Result<Vec<u8>, CodecError> {
+    let damaged = CodecError::Damaged;
     let word = |index: usize| -> Option<usize> {
         let bytes = fragment.get(index * 4..index * 4 + 4)?;
         usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
     };
     let segments = samples * bytes_per_sample;
     if word(0) != Some(segments) || segments > MAX_SEGMENTS {
+        return Err(damaged);
+    }
+    // Two bytes hold a run of 128 at the most.
+    if pixels.saturating_mul(segments) / 64 > fragment.len() {
         return Err(damaged);
     }
     let mut cells = vec![0; pixels.saturating_mul(segments)];
@@ -108,27 +111,21 @@ mod tests {
             0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0xAA, 0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0x22,
             0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA,
         ];
-        assert_eq!(
-            decode(&fragment(&[&PACKED]), 24, 1, 1, 0).unwrap(),
-            expected
-        );
+        assert_eq!(decode(&fragment(&[&PACKED]), 24, 1, 1).unwrap(), expected);
     }
 
     #[test]
     fn sixteen_bits_come_high_byte_first() {
         let bytes = fragment(&[&[0x01, 0x12, 0x56], &[0x01, 0x34, 0x78]]);
-        assert_eq!(
-            decode(&bytes, 2, 1, 2, 0).unwrap(),
-            [0x34, 0x12, 0x78, 0x56]
-        );
+        assert_eq!(decode(&bytes, 2, 1, 2).unwrap(), [0x34, 0x12, 0x78, 0x56]);
     }
 
     #[test]
     fn cut_fragments_are_errors() {
         let bytes = fragment(&[&PACKED]);
         for end in 0..bytes.len() - 1 {
-            assert!(decode(&bytes[..end], 24, 1, 1, 3).is_err(), "{end}");
+            assert!(decode(&bytes[..end], 24, 1, 1).is_err(), "{end}");
         }
-        assert!(decode(&bytes, 25, 1, 1, 0).is_err());
+        assert!(decode(&bytes, 25, 1, 1).is_err());
     }
 }

@@ -1,0 +1,49 @@
+"""Fills `corpus/` from the fixtures: whole files, and the first frame of each with its geometry before it."""
+
+import struct
+import sys
+import warnings
+from pathlib import Path
+
+import pydicom
+
+warnings.simplefilter("ignore")
+HERE = Path(__file__).parent
+FIXTURES = HERE / "../../../tests/imaging"
+UID = "1.2.840.10008.1.2."
+TARGETS = {
+    **{UID + f"4.{last}": "jpeg" for last in (50, 51, 53, 55, 57, 70)},
+    **{UID + f"4.{last}": "jpeg_ls" for last in (80, 81)},
+    **{UID + f"4.{last}": "jpeg2000" for last in (90, 91)},
+    UID + "5": "rle",
+    UID + "8.1": "deflated",
+}
+
+
+def main() -> None:
+    folders = [FIXTURES / name for name in ("dicom", "regressions", "phantom", "standard")]
+    files = [path for folder in folders + [Path(more) for more in sys.argv[1:]] for path in folder.rglob("*")]
+    for path in files:
+        if not path.is_file() or path.stat().st_size > 40_000:
+            continue
+        target = HERE / "corpus/file"
+        target.mkdir(parents=True, exist_ok=True)
+        (target / path.name).write_bytes(path.read_bytes())
+        try:
+            dataset = pydicom.dcmread(path)
+            name = TARGETS[dataset.file_meta.TransferSyntaxUID]
+            count = int(dataset.get("NumberOfFrames", 1) or 1)
+            frame = next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=count))
+        except Exception:  # no image, or not compressed
+            continue
+        allocated = {1: 0, 8: 1, 16: 2, 32: 3}[dataset.BitsAllocated]
+        flags = dataset.PixelRepresentation | 2 * (dataset.PhotometricInterpretation == "RGB")
+        sizes = struct.pack(">HH", dataset.Rows, dataset.Columns)
+        rest = bytes([dataset.SamplesPerPixel, allocated, dataset.BitsStored, flags])
+        target = HERE / "corpus" / name
+        target.mkdir(parents=True, exist_ok=True)
+        (target / path.name).write_bytes(sizes + rest + frame)
+
+
+if __name__ == "__main__":
+    main()
