@@ -22,17 +22,22 @@
 mod components;
 mod dicom;
 mod error;
+mod geometry;
 mod limits;
 mod mask;
+mod nifti;
 mod picture;
 mod resize;
+pub mod series;
 mod standard;
 mod upsample;
 mod window;
 
 pub use components::connected_components;
 pub use error::ImagingError;
+pub use geometry::{Affine, Orientation, Vector};
 pub use mask::{BoundingBox, Mask};
+pub use nifti::{NiftiFile, write_nifti};
 pub use picture::{Picture, PictureKind, Rgb8};
 pub use resize::{normalise, resize_square};
 pub use upsample::mask_from_logits;

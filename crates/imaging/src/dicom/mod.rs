@@ -4,6 +4,7 @@
 
 mod attributes;
 mod color;
+pub(crate) mod directory;
 mod fragments;
 mod frames;
 mod functions;
@@ -15,6 +16,7 @@ mod nesting;
 mod reader;
 mod rle;
 mod scan;
+pub(crate) mod summary;
 mod syntax;
 
 use crate::picture::Description;
