@@ -244,6 +244,29 @@ fn all_nifti_files_are_as_expected() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Four files store one head along different axes; turned to the patient they are the same.
+#[test]
+fn volumes_turned_to_the_patient_are_the_same_head() {
+    let Some((folder, _)) = shared() else {
+        return;
+    };
+    let volumes: Vec<_> = ["AIL", "PSR", "SLA", "LIP"]
+        .iter()
+        .map(|axes| {
+            let listing = list(folder.join(format!("nifti/space-{axes}.nii.gz")));
+            listing.series[0].volume().unwrap().turned_to_patient()
+        })
+        .collect();
+    let first = &volumes[0];
+    for other in &volumes[1..] {
+        assert!(other.voxels == first.voxels);
+        let (a, b) = (first.affine.unwrap(), other.affine.unwrap());
+        let near = |a: &f64, b: &f64| (a - b).abs() < 1e-3;
+        let (mut a, b) = (a.0.iter().flatten(), b.0.iter().flatten());
+        assert!(b.into_iter().all(|b| near(a.next().unwrap(), b)));
+    }
+}
+
 #[test]
 fn all_series_are_as_expected() {
     let Some((folder, facts)) = shared() else {

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod color;
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod directory;
 mod fragments;
 mod frames;

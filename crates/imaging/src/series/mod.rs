@@ -10,6 +10,7 @@ mod folder;
 mod problem;
 mod report;
 mod source;
+mod turn;
 mod volume;
 
 use std::sync::Arc;
