@@ -238,6 +238,37 @@ fn written_files_have_the_header_that_nibabel_writes() {
 }
 
 #[test]
+fn damaged_headers_never_panic() {
+    let list = |name: &str, bytes: Vec<u8>| {
+        let source: SharedSource = Arc::new(MemorySource::new(name, bytes));
+        let listing = find(vec![source]);
+        for series in &listing.series {
+            let _ = series.volume();
+        }
+        listing.series.len() + listing.others.len() + listing.failures.len() + listing.skipped
+    };
+    let mut files = common::files("dicom", &["dcm"]);
+    files.extend(common::files("series/enhanced", &["dcm"]));
+    files.extend(
+        common::files("series/oblique", &["dcm"])
+            .into_iter()
+            .take(1),
+    );
+    assert!(files.len() > 25);
+    for (name, bytes) in files {
+        let bytes = &bytes[..bytes.len().min(6000)];
+        for end in (0..bytes.len()).step_by(61) {
+            assert_eq!(list(&name, bytes[..end].to_vec()), 1, "{name} {end}");
+        }
+        for at in (128..bytes.len().min(3000)).step_by(13) {
+            let mut bytes = bytes.to_vec();
+            bytes[at] ^= 0xFF;
+            assert_eq!(list(&name, bytes), 1, "{name} {at}");
+        }
+    }
+}
+
+#[test]
 fn damaged_nifti_files_never_panic() {
     let packed = common::fixture("nifti/oblique.nii.gz");
     let mut plain = Vec::new();

@@ -244,6 +244,57 @@ fn all_nifti_files_are_as_expected() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The DICOM files elsewhere in the folder, one file or one folder at a time.
+#[test]
+fn files_elsewhere_are_as_expected() {
+    let Some((folder, _)) = shared() else {
+        return;
+    };
+    let shared = folder.join("../..");
+    let facts = std::fs::read(folder.join("expected-existing.json")).unwrap();
+    let facts: Value = serde_json::from_slice(&facts).unwrap();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for facts in facts["series"].as_array().unwrap() {
+        let mut path = shared.join(facts["folder"].as_str().unwrap());
+        let files = strings(&facts["files"]);
+        if let [file] = files.as_slice()
+            && path.join(file).is_file()
+        {
+            path.push(file);
+        }
+        let name = path.display().to_string();
+        let listing = list(path);
+        if facts["modality"] == "SEG" {
+            // Its pixels are no picture.
+            assert!(listing.series.is_empty() && listing.others.len() == 1);
+            continue;
+        }
+        let [found] = listing.series.as_slice() else {
+            wrong.push(format!("{name}: {} series", listing.series.len()));
+            continue;
+        };
+        count += 1;
+        if name.ends_with("dicom/seg/dx_image.dcm") {
+            // Its Pixel Spacing equals Imager Pixel Spacing and has no calibration: PS3.3 10.7.1.3 calls
+            // that the detector's, the facts take the number as it stands.
+            assert_eq!(found.spacing_mm(), None);
+            continue;
+        }
+        let mut report = serde_json::to_value(SeriesReport::of(found)).unwrap();
+        if strings(&report["problems"]).contains(&"spacing-from-ultrasound-region".to_owned()) {
+            // The facts leave this spacing to the reader.
+            report["spacing_mm"] = Value::Null;
+        }
+        for difference in differences(&report, facts) {
+            wrong.push(format!("{name}: {difference}"));
+        }
+    }
+    println!("{count} series right");
+    assert!(count > 60, "{count}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Four files store one head along different axes; turned to the patient they are the same.
 #[test]
 fn volumes_turned_to_the_patient_are_the_same_head() {
