@@ -286,7 +286,7 @@ fn spacing(attributes: Attributes<'_>, problems: &mut Vec<Problem>) -> Option<[f
     }
     if let Some([column, row]) = pair(attributes, tags::IMAGER_PIXEL_SPACING) {
         let factor = attributes.decimal(tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR)?;
-        if factor < 1.0 {
+        if factor <= 0.0 {
             return None;
         }
         problems.push(Problem::SpacingFromMagnification);
@@ -305,7 +305,7 @@ fn spacing(attributes: Attributes<'_>, problems: &mut Vec<Problem>) -> Option<[f
 
 /// The spacing that all two-dimensional regions of an ultrasound picture have (PS3.3 C.8.5.5).
 fn region_spacing(attributes: Attributes<'_>) -> Option<[f64; 2]> {
-    let mut common = None;
+    let mut common: Option<[f64; 2]> = None;
     for region in attributes.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS) {
         // Spatial format 1 is two-dimensional, unit 3 is centimetres.
         let is = |tag, value| region.integer(tag) == Some(value);
@@ -320,10 +320,14 @@ fn region_spacing(attributes: Attributes<'_>) -> Option<[f64; 2]> {
             delta(tags::PHYSICAL_DELTA_X)?,
             delta(tags::PHYSICAL_DELTA_Y)?,
         ];
-        if common.is_some_and(|common| common != spacing) {
+        let alike = |common: [f64; 2]| {
+            let near = |(a, b): (f64, f64)| (a - b).abs() <= 1e-3 * b;
+            spacing.into_iter().zip(common).all(near)
+        };
+        if !common.is_none_or(alike) {
             return None;
         }
-        common = Some(spacing);
+        common = common.or(Some(spacing));
     }
     common
 }
