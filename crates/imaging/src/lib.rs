@@ -22,26 +22,28 @@
 mod components;
 mod dicom;
 mod error;
-mod geometry;
 mod limits;
 mod mask;
-mod nifti;
 mod picture;
 mod resize;
-pub mod series;
 mod standard;
 mod upsample;
 mod window;
 
+mod geometry;
+mod nifti;
+pub mod series;
+
 pub use components::connected_components;
 pub use error::ImagingError;
-pub use geometry::{Affine, Orientation, Vector};
 pub use mask::{BoundingBox, Mask};
-pub use nifti::{NiftiFile, write_nifti};
 pub use picture::{Picture, PictureKind, Rgb8};
 pub use resize::{normalise, resize_square};
 pub use upsample::mask_from_logits;
 pub use window::Window;
+
+pub use geometry::{Affine, Orientation, Vector};
+pub use nifti::{NiftiFile, write_nifti};
 
 /// Opens one file by its content: DICOM (with or without preamble and file meta group), PNG or JPEG.
 ///

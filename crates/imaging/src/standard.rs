@@ -59,39 +59,6 @@ pub(crate) fn open(bytes: &[u8], format: ImageFormat) -> Result<Picture, Imaging
     Ok(picture(image, format_name))
 }
 
-/// Format, rows and columns as [`open`] gives them, from the header alone.
-///
-/// # Errors
-///
-/// [`ImagingError::TooLarge`] or [`ImagingError::Damaged`].
-pub(crate) fn size(bytes: &[u8]) -> Result<(&'static str, usize, usize), ImagingError> {
-    let format = sniff(bytes).ok_or(ImagingError::NotAnImage)?;
-    let name = if format == ImageFormat::Png {
-        "PNG"
-    } else {
-        "JPEG"
-    };
-    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format)
-        .into_decoder()
-        .map_err(|error| failure(&error, name))?;
-    let (columns, rows) = decoder.dimensions();
-    limits::frame_pixels(u64::from(columns), u64::from(rows))?;
-    let (rows, columns) = (rows as usize, columns as usize);
-    let turned = format == ImageFormat::Jpeg
-        && matches!(
-            decoder.orientation(),
-            Ok(Orientation::Rotate90
-                | Orientation::Rotate270
-                | Orientation::Rotate90FlipH
-                | Orientation::Rotate270FlipH)
-        );
-    Ok(if turned {
-        (name, columns, rows)
-    } else {
-        (name, rows, columns)
-    })
-}
-
 /// Whether an end-of-image marker follows the first scan. Entropy-coded data cannot hold one, and the
 /// thumbnails that do stand in segments before the scan.
 fn jpeg_is_complete(bytes: &[u8]) -> bool {

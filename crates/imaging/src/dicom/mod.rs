@@ -4,8 +4,6 @@
 
 mod attributes;
 mod color;
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) mod directory;
 mod fragments;
 mod frames;
 mod functions;
@@ -17,8 +15,11 @@ mod nesting;
 mod reader;
 mod rle;
 mod scan;
-pub(crate) mod summary;
 mod syntax;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod directory;
+pub(crate) mod summary;
 
 use crate::picture::Description;
 use crate::{ImagingError, Picture, PictureKind};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::arrange::{Arranged, arrange};
 use super::problem::Problem;
 use super::source::SharedSource;
-use super::{Kind, Pixels, Series, archive};
+use super::{Kind, Pixels, Series, archive, picture_size};
 use crate::dicom::summary::{self, Summary};
 use crate::nifti::{self, NiftiFile, Part};
 use crate::{ImagingError, standard};
@@ -362,7 +362,7 @@ fn of_nifti(source: SharedSource, file: NiftiFile) -> Series {
 
 /// A PNG or JPEG: an image of its own, opened for its size.
 fn of_picture(source: &SharedSource) -> Result<Series, ImagingError> {
-    let (format, rows, columns) = standard::size(&super::read_all(source.as_ref())?)?;
+    let (format, rows, columns) = picture_size::read(&super::read_all(source.as_ref())?)?;
     let file = File {
         source: Arc::clone(source),
         summary: None,

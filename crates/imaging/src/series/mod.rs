@@ -7,6 +7,7 @@ mod arrange;
 mod find;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
+mod picture_size;
 mod problem;
 mod report;
 mod source;
