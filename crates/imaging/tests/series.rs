@@ -101,6 +101,15 @@ fn made_series_have_their_order_geometry_and_faults() {
 }
 
 #[test]
+fn a_file_named_twice_counts_once() {
+    let folder = common::folder().join("series/axial");
+    let (name, _) = common::files("series/axial", &["dcm"]).remove(0);
+    let listing = find(sources_of_paths(&[folder.join(name), folder]).unwrap());
+    assert_eq!(only(&listing).file_names().len(), 6);
+    assert!(only(&listing).problems().is_empty());
+}
+
+#[test]
 fn an_archive_is_the_folder_in_it_and_the_rest_is_counted() {
     let listing = list("series/axial.zip");
     let series = only(&listing);

@@ -347,12 +347,12 @@ fn frames(positions: &mut [Position<'_>], problems: &mut BTreeSet<Problem>) -> u
     if most <= 1 {
         return least;
     }
-    // Where most positions have one picture, another one at the same place is the same slice again.
+    // Where half of the positions have one picture, another one at the same place is the same slice again.
     let single = positions
         .iter()
         .filter(|position| position.items.len() == 1)
         .count();
-    if single * 2 > positions.len() {
+    if single * 2 >= positions.len() {
         problems.insert(Problem::Duplicate);
         return 1;
     }

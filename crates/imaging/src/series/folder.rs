@@ -1,6 +1,7 @@
 //! Files and folders as sources, natively: what a path stands for, be it a file, a folder with all below
 //! it, or a DICOMDIR with the files that it names.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -95,6 +96,9 @@ pub fn sources_of_paths(paths: &[PathBuf]) -> Result<Vec<SharedSource>, ImagingE
         }
         sources.push(Arc::new(source));
     }
+    // A file may be named by itself and with its folder, or come with its other half.
+    let mut seen = HashSet::new();
+    sources.retain(|source| seen.insert(source.name().to_owned()));
     Ok(sources)
 }
 
