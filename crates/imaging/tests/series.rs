@@ -137,6 +137,16 @@ fn damaged_archives_are_errors_and_never_panic() {
     let cut = open(bytes[..bytes.len() / 2].to_vec());
     assert!(cut.series.is_empty());
     assert_eq!(cut.failures[0].error.code(), "ARCHIVE-DAMAGED");
+    // An entry that unpacks to more than the directory says: its size stands 24 bytes into its record.
+    let record = bytes
+        .windows(4)
+        .position(|four| four == b"PK\x01\x02")
+        .unwrap();
+    let mut liar = bytes.clone();
+    liar[record + 24] -= 1;
+    let liar = open(liar);
+    assert_eq!(liar.series[0].slices(), 5);
+    assert_eq!(liar.failures[0].error.code(), "ARCHIVE-DAMAGED");
     for at in (0..bytes.len()).step_by(97) {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0xFF;

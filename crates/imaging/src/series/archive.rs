@@ -128,15 +128,17 @@ impl Source for Entry {
             .map_err(|_cause| damaged.clone())?;
         let stored = entry.reader();
         let all = offset == 0 && length as u64 >= self.size;
+        // One byte more than there should be: the checksum is compared at the end, and no further is read.
+        let most = usize::try_from(self.size).map_or(usize::MAX, |size| size.saturating_add(1));
         let result = match (self.method, all) {
             (CompressionMethod::STORE, false) => part(stored, offset, length),
-            (CompressionMethod::STORE, true) => part(entry.verifying_reader(stored), 0, usize::MAX),
+            (CompressionMethod::STORE, true) => part(entry.verifying_reader(stored), 0, most),
             (CompressionMethod::DEFLATE, false) => {
                 part(flate2::read::DeflateDecoder::new(stored), offset, length)
             }
             (CompressionMethod::DEFLATE, true) => {
                 let unpacked = flate2::read::DeflateDecoder::new(stored);
-                part(entry.verifying_reader(unpacked), 0, usize::MAX)
+                part(entry.verifying_reader(unpacked), 0, most)
             }
             _ => {
                 return Err(ImagingError::Archive {
@@ -144,7 +146,10 @@ impl Source for Entry {
                 });
             }
         };
-        result.map_err(|_cause| damaged)
+        match result {
+            Ok(bytes) if bytes.len() < most => Ok(bytes),
+            _ => Err(damaged),
+        }
     }
 }
 
