@@ -82,6 +82,30 @@ pub enum ImagingError {
     /// Gray values of a colour image.
     #[error("The image is in colour and has no gray values.")]
     NotGray,
+    /// Bytes that cannot be had: a file that vanished, a lack of permission.
+    #[error("The file cannot be read: {detail}.")]
+    Unreadable {
+        /// What the system says, without the file's name.
+        detail: String,
+    },
+    /// A zip archive that contradicts itself, is encrypted, or unpacks to too much.
+    #[error("The archive cannot be unpacked: {detail}.")]
+    Archive {
+        /// What is wrong, in words of ours.
+        detail: &'static str,
+    },
+    /// A NIfTI file that is damaged or of a kind that is not read.
+    #[error("The NIfTI file cannot be read: {detail}.")]
+    Nifti {
+        /// What is wrong, in words of ours.
+        detail: &'static str,
+    },
+    /// A series that makes no volume.
+    #[error("The series is no volume: {detail}.")]
+    NoVolume {
+        /// Why, in words of ours.
+        detail: &'static str,
+    },
 }
 
 impl ImagingError {
@@ -100,6 +124,10 @@ impl ImagingError {
             Self::DicomFrameDamaged { .. } => "DICOM-FRAME-DAMAGED",
             Self::FrameOutOfRange { .. } => "FRAME-OUT-OF-RANGE",
             Self::NotGray => "IMAGE-NOT-GRAY",
+            Self::Unreadable { .. } => "FILE-UNREADABLE",
+            Self::Archive { .. } => "ARCHIVE-DAMAGED",
+            Self::Nifti { .. } => "NIFTI-UNREADABLE",
+            Self::NoVolume { .. } => "SERIES-NO-VOLUME",
         }
     }
 
@@ -126,6 +154,12 @@ impl ImagingError {
                 "Export the image as 8 or 16 bit gray, or as 8 bit RGB."
             }
             Self::FrameOutOfRange { .. } => "Ask for a frame below the number of frames.",
+            Self::Unreadable { .. } => "Check that the file is still there and may be read.",
+            Self::Archive { .. } => {
+                "Unpack the archive with another program, and choose its folder."
+            }
+            Self::Nifti { .. } => "Save the volume again as NIfTI-1 with real numbers.",
+            Self::NoVolume { .. } => "Use its slices one by one.",
             Self::NotGray => "Use the rendered colours; windowing applies to gray images alone.",
         }
     }

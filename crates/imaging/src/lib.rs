@@ -36,6 +36,10 @@ mod upsample;
 mod voi;
 mod window;
 
+mod geometry;
+mod nifti;
+pub mod series;
+
 pub use components::connected_components;
 pub use error::ImagingError;
 pub use mask::{BoundingBox, Mask};
@@ -43,6 +47,9 @@ pub use picture::{Picture, PictureKind, Rgb8};
 pub use resize::{normalise, resize_square};
 pub use upsample::mask_from_logits;
 pub use window::Window;
+
+pub use geometry::{Affine, Orientation, Vector};
+pub use nifti::{NiftiFile, write_nifti};
 
 /// Opens one file by its content: DICOM (with or without preamble and file meta group), PNG or JPEG.
 ///

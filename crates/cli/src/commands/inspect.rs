@@ -1,7 +1,8 @@
-//! `medsam3 inspect`: what a model folder holds, with every hash verified and every tensor held against the model.
+//! `medsam3 inspect`: what a model folder holds, with every hash verified and every tensor held against the model; of
+//! anything else, the series of images in it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use medsam3_model::burn::tensor::Device;
@@ -9,19 +10,26 @@ use medsam3_model::{Sam3Config, parameters};
 use medsam3_weights::{DirectorySource, Reader, Source, VOCABULARY_TENSOR};
 use serde::Serialize;
 
-use crate::model_folder;
+use super::inspect_images;
+use crate::failure::UsageError;
+use crate::{model_folder, terminal};
 
-/// Shows what a model folder holds and verifies it.
+/// Shows which series of images there are, or what a model folder holds.
 ///
-/// Every file's SHA-256 is verified, and every tensor's name and shape is compared with the model of the configuration.
+/// Of images: a line per series with its kind, size, spacing, affine and problems. All paths together are one set of
+/// files; a path is a file, a folder, a zip archive or a DICOMDIR. Of a model folder: every file's SHA-256 is verified, and
+/// every tensor's name and shape is compared with the model of the configuration.
 #[derive(clap::Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
+  medsam3 inspect ct-folder archive.zip
+  medsam3 inspect --json disc/DICOMDIR | jq .problems
   medsam3 inspect weights/default
   medsam3 inspect weights/default --json | jq .parameters")]
 pub struct Arguments {
-    /// The model folder; by default the model that comes with the program
-    folder: Option<PathBuf>,
-    /// One JSON object instead of text
+    /// Images, or one model folder; by default the model that comes with the program
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// JSON instead of text: an object per series, or one for the model
     #[arg(long)]
     json: bool,
 }
@@ -62,9 +70,29 @@ fn module_of(tensor: &str) -> &'static str {
     module.map_or("not used", |(_, module)| module)
 }
 
-/// Verifies and prints.
+/// Verifies a model or lists series, and prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let folder = model_folder::find(arguments.folder.as_deref())?;
+    match arguments.paths.as_slice() {
+        [] => model(None, arguments.json),
+        [path] if is_model(path) => model(Some(path), arguments.json),
+        paths if paths.iter().any(is_model) => {
+            Err(UsageError("a model folder is inspected by itself".to_owned()).into())
+        }
+        paths => inspect_images::run(paths, arguments.json),
+    }
+}
+
+/// Whether a path is a model folder, or one that lost its manifest.
+fn is_model(path: &PathBuf) -> bool {
+    let has_shard = || {
+        let mut entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.any(|entry| entry.path().extension() == Some("safetensors".as_ref()))
+    };
+    path.join(medsam3_weights::MANIFEST_FILE).is_file() || has_shard()
+}
+
+fn model(folder: Option<&Path>, json: bool) -> Result<()> {
+    let folder = model_folder::find(folder)?;
     let mut reader = Reader::open(DirectorySource::new(folder))?;
     let config: Sam3Config = serde_json::from_value(reader.manifest().config.clone())
         .context("reading the configuration")?;
@@ -78,8 +106,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     )?;
     reader.verify(|_, _| ())?;
     let inspection = inspect(&reader);
-    if arguments.json {
-        crate::terminal::json(&inspection)?;
+    if json {
+        terminal::json(&inspection)?;
     } else {
         print(&inspection)?;
     }

@@ -6,6 +6,8 @@ pub mod evaluate;
 pub mod export;
 pub mod import;
 pub mod inspect;
+pub mod inspect_images;
+pub mod nifti;
 pub mod parity;
 pub mod segment;
 pub mod train;

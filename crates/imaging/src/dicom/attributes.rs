@@ -112,6 +112,12 @@ impl<'a> Attributes<'a> {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// All values of a text attribute, with the backslashes between them.
+    pub(super) fn raw_text(self, tag: Tag) -> Option<String> {
+        let text = self.0.get(tag)?.to_str().ok()?;
+        Some(text.trim_matches(['\0', ' ']).to_owned())
+    }
+
     /// A value of words as little-endian bytes.
     pub(super) fn bytes(self, tag: Tag) -> Option<Vec<u8>> {
         // Both targets, x86-64 or ARM natively and wasm32, are little endian, as `to_bytes` is there.

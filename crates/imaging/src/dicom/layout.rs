@@ -78,7 +78,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<File<'_>, ImagingError> {
 /// Reads group 0002, which is explicit little endian: the transfer syntax and the offset after it.
 ///
 /// The group length is not used: it is missing or wrong too often, and the group number says as much.
-fn meta_group(bytes: &[u8], start: usize) -> (Option<String>, usize) {
+pub(super) fn meta_group(bytes: &[u8], start: usize) -> (Option<String>, usize) {
     let reader = Reader::new(bytes, Encoding::EXPLICIT);
     let mut uid = None;
     let mut at = start;
@@ -99,7 +99,7 @@ fn meta_group(bytes: &[u8], start: usize) -> (Option<String>, usize) {
 }
 
 /// The encoding in which the bytes at `at` are a plausible first element, `None` where they are in none.
-fn guess(bytes: &[u8], at: usize) -> Option<Encoding> {
+pub(super) fn guess(bytes: &[u8], at: usize) -> Option<Encoding> {
     let plausible =
         |tag: Tag| (0x0000..=0x0020).contains(&tag.group()) && tag.group().is_multiple_of(2);
     for encoding in [Encoding::EXPLICIT, Encoding::EXPLICIT_BIG] {

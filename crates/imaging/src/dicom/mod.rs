@@ -18,6 +18,10 @@ mod segment;
 mod spacing;
 mod syntax;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod directory;
+pub(crate) mod summary;
+
 use crate::picture::Description;
 use crate::{ImagingError, Picture, PictureKind};
 

@@ -1,0 +1,378 @@
+//! From named bytes to series: archives are opened, every file is told by its content, headers are read
+//! without pixels, and files are put together by their Series Instance UID. What is no image is counted.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::arrange::{Arranged, arrange};
+use super::problem::Problem;
+use super::source::SharedSource;
+use super::{Kind, Pixels, Series, archive, picture_size};
+use crate::dicom::summary::{self, Summary};
+use crate::nifti::{self, NiftiFile, Part};
+use crate::{ImagingError, standard};
+
+/// Bytes that tell what a file is: NIfTI's magic stands at 344.
+const SNIFFED_BYTES: usize = 348;
+
+/// A file of a series.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) source: SharedSource,
+    /// `None` outside DICOM.
+    pub(super) summary: Option<Summary>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// In the order in which their first files were found.
+    pub series: Vec<Series>,
+    /// DICOM objects that are no pictures: segmentations, structure sets, reports.
+    pub others: Vec<OtherObject>,
+    /// Images that are damaged or of a kind that is not read.
+    pub failures: Vec<Failure>,
+    /// Files that are no images at all.
+    pub skipped: usize,
+}
+
+/// A DICOM object that is no picture.
+#[derive(Debug)]
+pub struct OtherObject {
+    /// Its bytes.
+    pub source: SharedSource,
+    /// SOP Class UID.
+    pub sop_class: String,
+    /// Modality (0008,0060), such as `"SEG"`.
+    pub modality: Option<String>,
+}
+
+/// An image that cannot be listed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The file's name.
+    pub name: String,
+    /// Why.
+    pub error: ImagingError,
+}
+
+/// What a group of files has in common.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Series(String),
+    /// A cine in a file of its own; frames of several such files are no frames of one another.
+    Cine(String, String),
+    /// Files without Series Instance UID: those of one folder, study, modality and size.
+    Unnamed(String, Option<String>, Option<String>, usize, usize),
+}
+
+/// The files of a series as they are found.
+#[derive(Default)]
+struct Group {
+    sources: Vec<SharedSource>,
+    summaries: Vec<Summary>,
+}
+
+/// One entry of the list in the making.
+enum Found {
+    Group(usize),
+    Series(Box<Series>),
+}
+
+/// Lists the series in some files. Only a file that is an archive as a whole is opened as one.
+pub fn find(sources: Vec<SharedSource>) -> Listing {
+    let mut listing = Listing::default();
+    let sources = unpack(sources, &mut listing);
+    let by_name: HashMap<String, usize> = sources
+        .iter()
+        .enumerate()
+        .map(|(index, source)| (source.name().to_owned(), index))
+        .collect();
+    let mut used_as_values = BTreeSet::new();
+    let mut not_images = BTreeSet::new();
+    let mut keys: HashMap<Key, usize> = HashMap::new();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut order: Vec<Found> = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let found = match look(source) {
+            Ok(found) => found,
+            Err(ImagingError::NotAnImage) => {
+                not_images.insert(index);
+                continue;
+            }
+            Err(error) => {
+                listing.failures.push(failure(source, error));
+                continue;
+            }
+        };
+        match found {
+            Content::Dicom(summary) if summary.is_segmentation() || !summary.has_pixels => {
+                listing.others.push(OtherObject {
+                    source: Arc::clone(source),
+                    sop_class: summary.sop_class.clone(),
+                    modality: summary.modality.clone(),
+                });
+            }
+            Content::Dicom(summary) if summary.rows == 0 || summary.columns == 0 => {
+                let error = ImagingError::DicomMalformed {
+                    detail: "the number of rows or columns is missing or zero",
+                };
+                listing.failures.push(failure(source, error));
+            }
+            Content::Dicom(summary) => {
+                let group = *keys.entry(key(source, &summary)).or_insert_with(|| {
+                    groups.push(Group::default());
+                    order.push(Found::Group(groups.len() - 1));
+                    groups.len() - 1
+                });
+                if let Some(group) = groups.get_mut(group) {
+                    group.sources.push(Arc::clone(source));
+                    group.summaries.push(*summary);
+                }
+            }
+            Content::Nifti(part) => {
+                let values = match part {
+                    Part::Whole => None,
+                    Part::Header => values_of(source.name(), &by_name),
+                };
+                used_as_values.extend(values);
+                let values = values.and_then(|values| sources.get(values));
+                match NiftiFile::open(source, values) {
+                    Ok(file) => {
+                        let series = of_nifti(Arc::clone(source), file);
+                        order.push(Found::Series(Box::new(series)));
+                    }
+                    Err(error) => listing.failures.push(failure(source, error)),
+                }
+            }
+            Content::Picture => match of_picture(source) {
+                Ok(series) => order.push(Found::Series(Box::new(series))),
+                Err(error) => listing.failures.push(failure(source, error)),
+            },
+        }
+    }
+    listing.skipped += not_images.difference(&used_as_values).count();
+    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
+    for found in order {
+        match found {
+            Found::Series(series) => listing.series.push(*series),
+            Found::Group(index) => {
+                let group = groups.get_mut(index).and_then(Option::take);
+                listing.series.extend(group.map(of_group));
+            }
+        }
+    }
+    listing
+}
+
+fn failure(source: &SharedSource, error: ImagingError) -> Failure {
+    Failure {
+        name: source.name().to_owned(),
+        error,
+    }
+}
+
+/// Puts the files of archives in the place of archives.
+fn unpack(sources: Vec<SharedSource>, listing: &mut Listing) -> Vec<SharedSource> {
+    let mut unpacked = Vec::with_capacity(sources.len());
+    for source in sources {
+        match source.read(0, 4) {
+            Ok(start) if archive::is_zip(&start) => match archive::entries(&source) {
+                Ok(entries) => unpacked.extend(entries),
+                Err(error) => listing.failures.push(failure(&source, error)),
+            },
+            _ => unpacked.push(source),
+        }
+    }
+    unpacked
+}
+
+/// What a file is.
+enum Content {
+    Dicom(Box<Summary>),
+    Nifti(Part),
+    Picture,
+}
+
+fn look(source: &SharedSource) -> Result<Content, ImagingError> {
+    // Resource forks that macOS leaves on discs and in archives begin like what they belong to.
+    let file_name = source.name().rsplit('/').next().unwrap_or_default();
+    if file_name.starts_with("._") {
+        return Err(ImagingError::NotAnImage);
+    }
+    let start = source.read(0, SNIFFED_BYTES)?;
+    if standard::sniff(&start).is_some() {
+        return Ok(Content::Picture);
+    }
+    if let Some(part) = nifti::sniff(&nifti::unpacked_start(source.as_ref(), SNIFFED_BYTES)?) {
+        return Ok(Content::Nifti(part));
+    }
+    let lower = file_name.to_ascii_lowercase();
+    if [".nii", ".nii.gz"].iter().any(|end| lower.ends_with(end)) {
+        // Named as a volume and none: said, not skipped.
+        return Err(ImagingError::Nifti {
+            detail: "it is none in spite of its name",
+        });
+    }
+    summary::read(source.as_ref()).map(|summary| Content::Dicom(Box::new(summary)))
+}
+
+fn key(source: &SharedSource, summary: &Summary) -> Key {
+    let placed = summary
+        .frames
+        .iter()
+        .all(|frame| frame.position.is_some() && frame.orientation.is_some());
+    match &summary.series {
+        Some(series) if summary.frames.len() > 1 && !placed => {
+            Key::Cine(series.clone(), summary.sop_instance.clone())
+        }
+        Some(series) => Key::Series(series.clone()),
+        None => {
+            let name = source.name();
+            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            Key::Unnamed(
+                folder.to_owned(),
+                summary.study.clone(),
+                summary.modality.clone(),
+                summary.rows,
+                summary.columns,
+            )
+        }
+    }
+}
+
+/// The file with the values of a header of a pair: the same name with another ending.
+fn values_of(name: &str, by_name: &HashMap<String, usize>) -> Option<usize> {
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let stem = plain.rsplit_once('.').map_or(plain, |(stem, _)| stem);
+    [".img", ".img.gz", ".IMG"]
+        .iter()
+        .find_map(|ending| by_name.get(&format!("{stem}{ending}")).copied())
+}
+
+fn of_group(group: Group) -> Series {
+    let Group { sources, summaries } = group;
+    let mut arranged: Arranged = arrange(&summaries);
+    let mut syntaxes = BTreeMap::new();
+    for summary in &summaries {
+        *syntaxes.entry(&summary.transfer_syntax).or_insert(0usize) += 1;
+    }
+    let transfer_syntaxes = syntaxes.into_keys().cloned().collect();
+    let first = arranged
+        .pictures
+        .first()
+        .and_then(|&(file, _)| summaries.get(file))
+        .or(summaries.first());
+    if first.is_some_and(|first| first.series.is_none()) && summaries.len() > 1 {
+        arranged.problems.insert(Problem::NoInstanceUid);
+    }
+    let frames = arranged.frames.max(1);
+    let (rows, columns) = first.map_or((0, 0), |first| (first.rows, first.columns));
+    let text = |of: fn(&Summary) -> &Option<String>| first.and_then(|first| of(first).clone());
+    Series {
+        kind: arranged.kind,
+        format: "DICOM",
+        modality: text(|summary| &summary.modality),
+        uid: text(|summary| &summary.series),
+        study_uid: text(|summary| &summary.study),
+        frame_of_reference_uid: text(|summary| &summary.frame_of_reference),
+        number: first.and_then(|first| first.series_number),
+        rows,
+        columns,
+        slices: arranged.pictures.len() / frames,
+        frames,
+        in_plane_mm: arranged.in_plane_mm,
+        step_mm: arranged.step_mm,
+        affine: arranged.affine,
+        places: arranged.places,
+        transfer_syntaxes,
+        problems: arranged.problems.into_iter().collect(),
+        pixels: Pixels::Files {
+            pictures: arranged.pictures,
+            files: sources
+                .into_iter()
+                .zip(summaries)
+                .map(|(source, summary)| File {
+                    source,
+                    summary: Some(summary),
+                })
+                .collect(),
+        },
+    }
+}
+
+/// A series without any of DICOM's facts.
+fn plain(format: &'static str, rows: usize, columns: usize, pixels: Pixels) -> Series {
+    Series {
+        kind: Kind::Image,
+        format,
+        modality: None,
+        uid: None,
+        study_uid: None,
+        frame_of_reference_uid: None,
+        number: None,
+        rows,
+        columns,
+        slices: 1,
+        frames: 1,
+        in_plane_mm: None,
+        step_mm: None,
+        affine: None,
+        places: Vec::new(),
+        transfer_syntaxes: Vec::new(),
+        problems: Vec::new(),
+        pixels,
+    }
+}
+
+fn of_nifti(source: SharedSource, file: NiftiFile) -> Series {
+    let [columns, rows, slices, frames] = file.sizes();
+    let spacing = file.spacing_mm();
+    let affine = file.affine();
+    let mut problems = Vec::new();
+    if spacing.is_none() {
+        problems.push(Problem::NoSpacing);
+    }
+    if affine.is_none() {
+        problems.push(Problem::NoPosition);
+    }
+    Series {
+        kind: match (slices, frames) {
+            (1, 1) => Kind::Image,
+            (1, _) => Kind::Cine,
+            _ => Kind::Volume,
+        },
+        slices,
+        frames,
+        in_plane_mm: spacing.map(|[column, row, _]| [column, row]),
+        step_mm: spacing.map(|[.., slice]| slice),
+        affine,
+        problems,
+        ..plain(
+            "NIfTI",
+            rows,
+            columns,
+            Pixels::Nifti {
+                source,
+                file: Box::new(file),
+            },
+        )
+    }
+}
+
+/// A PNG or JPEG: an image of its own, opened for its size.
+fn of_picture(source: &SharedSource) -> Result<Series, ImagingError> {
+    let (format, rows, columns) = picture_size::read(&super::read_all(source.as_ref())?)?;
+    let file = File {
+        source: Arc::clone(source),
+        summary: None,
+    };
+    let pixels = Pixels::Files {
+        files: vec![file],
+        pictures: vec![(0, 0)],
+    };
+    Ok(Series {
+        problems: vec![Problem::NoSpacing],
+        ..plain(format, rows, columns, pixels)
+    })
+}

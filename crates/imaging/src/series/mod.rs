@@ -1,0 +1,286 @@
+//! What a person has, as series: files, folders, archives and discs in, and out of them a list of series
+//! with their geometry. Headers are read first and pixels when a slice is asked for. Slices are in the
+//! order of their places in the patient, so that the affine's third axis grows with their number.
+
+mod archive;
+mod arrange;
+mod find;
+#[cfg(not(target_arch = "wasm32"))]
+mod folder;
+mod picture_size;
+mod problem;
+mod report;
+mod source;
+mod turn;
+mod volume;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub use find::{Failure, Listing, OtherObject, find};
+#[cfg(not(target_arch = "wasm32"))]
+pub use folder::{FileSource, sources_of_paths};
+pub use problem::Problem;
+pub use report::{SeriesReport, TransferSyntaxes};
+pub use source::{MemorySource, Shareable, SharedSource, Source};
+pub use volume::{Volume, Voxels};
+
+pub(crate) use source::read_all;
+
+use crate::geometry::{Affine, Orientation, Vector};
+use crate::nifti::NiftiFile;
+use crate::{ImagingError, Picture};
+
+/// What the pictures of a series make together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// One picture.
+    Image,
+    /// Pictures that make no volume.
+    Stack,
+    /// Parallel slices on a regular grid.
+    Volume,
+    /// One position over time.
+    Cine,
+}
+
+impl Kind {
+    /// As in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Stack => "stack",
+            Self::Volume => "volume",
+            Self::Cine => "cine",
+        }
+    }
+}
+
+/// Where a slice lies among the others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SlicePlace {
+    /// Along the normal from the first slice, in mm.
+    pub distance_mm: f64,
+    /// Its index on the grid of the affine; differs from its number where slices are missing.
+    pub grid_index: Option<usize>,
+}
+
+/// One picture of a series and the file that it comes from.
+#[derive(Debug, Clone)]
+pub struct PictureInfo<'a> {
+    /// The file's name.
+    pub name: &'a str,
+    /// Frame in the file, from 0.
+    pub frame: usize,
+    /// SOP Class UID, empty outside DICOM.
+    pub sop_class: &'a str,
+    /// SOP Instance UID, empty outside DICOM.
+    pub sop_instance: &'a str,
+    /// Centre of the first voxel in mm.
+    pub position: Option<Vector>,
+    /// Directions of rows and columns.
+    pub orientation: Option<Orientation>,
+}
+
+/// One series.
+#[derive(Debug)]
+pub struct Series {
+    kind: Kind,
+    format: &'static str,
+    modality: Option<String>,
+    uid: Option<String>,
+    study_uid: Option<String>,
+    frame_of_reference_uid: Option<String>,
+    number: Option<i64>,
+    rows: usize,
+    columns: usize,
+    slices: usize,
+    frames: usize,
+    in_plane_mm: Option<[f64; 2]>,
+    step_mm: Option<f64>,
+    affine: Option<Affine>,
+    places: Vec<SlicePlace>,
+    transfer_syntaxes: Vec<String>,
+    problems: Vec<Problem>,
+    pixels: Pixels,
+}
+
+/// Where the pictures come from.
+#[derive(Debug)]
+enum Pixels {
+    /// Files, and for each picture, slice by slice, its file and frame.
+    Files {
+        files: Vec<find::File>,
+        pictures: Vec<(usize, usize)>,
+    },
+    Nifti {
+        source: SharedSource,
+        file: Box<NiftiFile>,
+    },
+}
+
+impl Series {
+    /// Image, stack, volume or cine.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// `"DICOM"`, `"NIfTI"`, `"PNG"` or `"JPEG"`.
+    pub fn format(&self) -> &'static str {
+        self.format
+    }
+
+    /// Modality (0008,0060), such as `"MR"`; `None` outside DICOM.
+    pub fn modality(&self) -> Option<&str> {
+        self.modality.as_deref()
+    }
+
+    /// Series Instance UID.
+    pub fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
+    }
+
+    /// Study Instance UID.
+    pub fn study_uid(&self) -> Option<&str> {
+        self.study_uid.as_deref()
+    }
+
+    /// Frame of Reference UID.
+    pub fn frame_of_reference_uid(&self) -> Option<&str> {
+        self.frame_of_reference_uid.as_deref()
+    }
+
+    /// Series Number (0020,0011).
+    pub fn number(&self) -> Option<i64> {
+        self.number
+    }
+
+    /// Rows of the first picture.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns of the first picture.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Slice positions; pictures, where they have none.
+    pub fn slices(&self) -> usize {
+        self.slices
+    }
+
+    /// Pictures per slice position.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Between columns, rows and slices (along their normal), in mm. `None` where even the size of a pixel
+    /// is unknown, and its third number `None` where there is no one distance of slices.
+    pub fn spacing_mm(&self) -> Option<[Option<f64>; 3]> {
+        self.in_plane_mm
+            .map(|[column, row]| [Some(column), Some(row), self.step_mm])
+    }
+
+    /// Voxel (column, row, slice) to patient LPS in mm. Where slices are missing, the slice index of a
+    /// picture is that of its [`SlicePlace`].
+    pub fn affine(&self) -> Option<Affine> {
+        self.affine
+    }
+
+    /// Where each slice lies; empty for pictures without a place and for NIfTI, which has no gaps.
+    pub fn places(&self) -> &[SlicePlace] {
+        &self.places
+    }
+
+    /// UIDs of the transfer syntaxes that occur, sorted.
+    pub fn transfer_syntaxes(&self) -> &[String] {
+        &self.transfer_syntaxes
+    }
+
+    /// What is to be said about it, sorted.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Names of the files that it is made of.
+    pub fn file_names(&self) -> Vec<&str> {
+        match &self.pixels {
+            Pixels::Files { files, .. } => files.iter().map(|file| file.source.name()).collect(),
+            Pixels::Nifti { source, .. } => vec![source.name()],
+        }
+    }
+
+    /// The file and frame of a picture, `None` out of range.
+    pub fn picture_info(&self, slice: usize, frame: usize) -> Option<PictureInfo<'_>> {
+        match &self.pixels {
+            Pixels::Files { files, pictures } => {
+                let &(file, frame) = pictures.get(self.index(slice, frame).ok()?)?;
+                let file = files.get(file)?;
+                let summary = file.summary.as_ref();
+                let place = summary.and_then(|summary| summary.frames.get(frame));
+                Some(PictureInfo {
+                    name: file.source.name(),
+                    frame,
+                    sop_class: summary.map_or("", |summary| &summary.sop_class),
+                    sop_instance: summary.map_or("", |summary| &summary.sop_instance),
+                    position: place.and_then(|place| place.position),
+                    orientation: place.and_then(|place| place.orientation),
+                })
+            }
+            Pixels::Nifti { source, .. } => Some(PictureInfo {
+                name: source.name(),
+                frame: self.index(slice, frame).ok()?,
+                sop_class: "",
+                sop_instance: "",
+                position: None,
+                orientation: None,
+            }),
+        }
+    }
+
+    /// Place of a picture among all.
+    fn index(&self, slice: usize, frame: usize) -> Result<usize, ImagingError> {
+        if slice < self.slices && frame < self.frames {
+            Ok(slice.saturating_mul(self.frames).saturating_add(frame))
+        } else {
+            Err(ImagingError::FrameOutOfRange {
+                frame: slice.saturating_mul(self.frames).saturating_add(frame),
+                count: self.slices.saturating_mul(self.frames),
+            })
+        }
+    }
+
+    /// Reads and decodes a picture: the opened file, and which of its frames is meant.
+    ///
+    /// # Errors
+    ///
+    /// [`ImagingError::FrameOutOfRange`], and whatever reading and decoding the file gives.
+    pub fn open(&self, slice: usize, frame: usize) -> Result<(Picture, usize), ImagingError> {
+        let index = self.index(slice, frame)?;
+        match &self.pixels {
+            Pixels::Files { files, pictures } => {
+                let missing = ImagingError::FrameOutOfRange {
+                    frame: index,
+                    count: pictures.len(),
+                };
+                let &(file, frame) = pictures.get(index).ok_or_else(|| missing.clone())?;
+                let file = files.get(file).ok_or(missing)?;
+                Ok((crate::open(&read_all(file.source.as_ref())?)?, frame))
+            }
+            Pixels::Nifti { file, .. } => Ok((file.picture(slice, frame)?, 0)),
+        }
+    }
+
+    /// The files of the series with how they are shared, for who reads them otherwise.
+    pub fn sources(&self) -> Vec<SharedSource> {
+        match &self.pixels {
+            Pixels::Files { files, .. } => {
+                files.iter().map(|file| Arc::clone(&file.source)).collect()
+            }
+            Pixels::Nifti { source, .. } => vec![Arc::clone(source)],
+        }
+    }
+}
