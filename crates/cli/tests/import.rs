@@ -8,26 +8,7 @@ use serde_json::Value;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_medsam3");
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/import");
 
-const MANIFEST: &str = r#"
-name = "cells"
-title = "Cells"
-modality = "drawing"
-labels = ["cell", "vessel"]
-[licence]
-name = "CC0"
-tier = "A"
-[source]
-url = "none"
-citation = "none"
-[[prompts]]
-canonical = "cells"
-labels = ["cell"]
-[layout]
-kind = "coco"
-annotations = "{part}.json"
-images = "{part}/{file_name}"
-categories = { ruler = "" }
-"#;
+const MANIFEST: &str = include_str!("../../../tests/import/cells.toml");
 
 fn import(folder: &Path, more: &[&str]) -> Output {
     let always = ["import", "cells.toml", "--out", "corpus", "--from"];

@@ -19,7 +19,7 @@ use crate::error::TrainError;
 use crate::foreign::foreign_prompts;
 use crate::measure::{FOREIGN, Judge};
 use crate::model_card::{self, Facts};
-use crate::parameters;
+use crate::parameters::{self, Slot};
 use crate::prepare::{Prepared, prepare};
 use crate::record::{self, Record};
 use crate::tokens::PromptEncoder;
@@ -35,8 +35,6 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
         context: "writing the model",
         reason: error.to_string(),
     };
-    // Measuring takes minutes: whether the model can be written is known before.
-    check_model_target(target, 0).map_err(write)?;
     let data = &config.data;
     let mut datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
     keep_prompts(&mut datasets, &data.prompts)?;
@@ -46,6 +44,9 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
     let Prepared {
         slots, adapters, ..
     } = prepare(config, &model)?;
+    // Measuring takes minutes: whether the model can be written is known before.
+    let bytes = size_of::<half::f16>() * slots.iter().map(Slot::len).sum::<usize>();
+    check_model_target(target, bytes as u64).map_err(write)?;
     let newest = checkpoint::latest(&config.run.folder)?.ok_or_else(|| TrainError::Checkpoint {
         path: config.run.folder.clone(),
         reason: "the run has none".to_owned(),

@@ -113,6 +113,12 @@ impl Trainer {
         }
         let prepared = prepare(&config, &model)?;
         drop(model);
+        // Weights, moments and average: the first checkpoint must not be what finds a full disk.
+        let bytes = 4 * size_of::<f32>() * prepared.parameters();
+        check_output_folder(folder, bytes as u64).map_err(|source| TrainError::Write {
+            path: folder.clone(),
+            source,
+        })?;
         let outline = prepared.to_string();
         watch.event(&Event::Prepared { model: outline });
         let mut learner = Learner::new(&config, prepared)?;

@@ -156,6 +156,7 @@ impl Job<'_> {
                 device: self.device,
                 model: &self.segmenter.manifest().name,
                 spacing_mm,
+                notes: picture.notes(),
             };
             self.output
                 .record(&Record::new(&about, &result, mask_file))?;

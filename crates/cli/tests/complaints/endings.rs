@@ -176,27 +176,80 @@ fn a_stopped_batch_keeps_what_is_done() {
     }
 }
 
-/// Signals at any moment, also before there is anything to keep.
+/// Every command, at any moment, also before there is anything to keep.
 #[cfg(unix)]
 #[test]
 fn a_signal_at_any_moment_leaves_no_half_file() {
+    const ROUNDS: usize = 50;
     let fixture = Fixture::new();
-    for round in 0..50_u64 {
-        let (name, expected) = [("INT", INTERRUPTED), ("TERM", TERMINATED)][(round % 2) as usize];
-        let child = program(&fixture, &segment_many())
+    let root = fixture.path("");
+    write_corpus(&root);
+    let train = config(&root, "run", 1000);
+    let train = train.to_str().unwrap();
+    let short = config(&root, "short", 4);
+    let trained = program(&fixture, &["train", short.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(trained.status.success(), "{}", errors(&trained));
+    let checkpoint = crate::training::checkpoint(&root, &[]);
+    let checkpoint = checkpoint.to_str().unwrap();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests");
+    let (manifest, pictures) = (
+        format!("{fixtures}/import/cells.toml"),
+        format!("{fixtures}/import/coco"),
+    );
+    let golden = format!("{fixtures}/parity/tiny.safetensors");
+    let many = segment_many();
+    let convert = [
+        "convert",
+        checkpoint,
+        "--out",
+        "converted",
+        "--config",
+        "default",
+        "--no-vocabulary",
+    ];
+    let import = [
+        "import",
+        &manifest,
+        "--from",
+        &pictures,
+        "--out",
+        "imported",
+        "--replace",
+    ];
+    let evaluate = [
+        "evaluate", "--model", "model", "--device", "cpu", "--corpus", ".", "--split", "train",
+        "--report", "report",
+    ];
+    let commands: [&[&str]; 8] = [
+        &many,
+        &convert,
+        &import,
+        &evaluate,
+        &["train", train, "--resume"],
+        &["export", "short", "--out", "exported", "--no-table"],
+        &["inspect", "model"],
+        &["parity", &golden, "--device", "cpu"],
+    ];
+    for round in 0..ROUNDS {
+        let (name, expected) = [("INT", INTERRUPTED), ("TERM", TERMINATED)][round % 2];
+        let arguments = commands[round / 2 % commands.len()];
+        let child = program(&fixture, arguments)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
         // The same moments each time: 0 to 0.2 s, not in order.
-        std::thread::sleep(Duration::from_millis(round * 37 % 200));
+        std::thread::sleep(Duration::from_millis(round as u64 * 37 % 200));
         signal(&child, name);
         let output = child.wait_with_output().unwrap();
+        let (code, said) = (code(output.status), errors(&output));
         assert!(
-            [expected, 0].contains(&code(output.status)),
-            "{}",
-            errors(&output)
+            [expected, 0].contains(&code),
+            "{}: {code} {said}",
+            arguments[0]
         );
-        assert!(!errors(&output).contains("panicked"), "{}", errors(&output));
+        assert!(!said.contains("panicked"), "{}: {said}", arguments[0]);
         let table = fixture.path("out/measurements.csv");
         if let Ok(text) = fs::read_to_string(table) {
             let rows = csv::Reader::from_reader(text.as_bytes())
@@ -204,6 +257,27 @@ fn a_signal_at_any_moment_leaves_no_half_file() {
                 .map(|row| row.unwrap().len());
             assert!(rows.into_iter().all(|fields| fields == 11));
         }
+        // A folder is there as a whole, or not.
+        for (folder, last) in [
+            ("converted", "manifest.json"),
+            ("exported", "manifest.json"),
+            ("imported/cells", "dataset.json"),
+        ] {
+            let folder = fixture.path(folder);
+            assert!(
+                !folder.exists() || folder.join(last).is_file(),
+                "{}",
+                folder.display()
+            );
+        }
+    }
+    // The next run of each does what it was asked for.
+    for arguments in [&convert[..], &import, &evaluate] {
+        let output = program(&fixture, arguments)
+            .stdout(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", errors(&output));
     }
     let out = fixture.path("out");
     if out.is_dir() {

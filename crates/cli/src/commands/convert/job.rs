@@ -11,7 +11,7 @@ use medsam3_model::{Sam3Config, parameters};
 use medsam3_weights::{
     Checkpoint, CheckpointError, CheckpointLayout, MODEL_CARD_FILE, Manifest, MaskRule,
     ModelDescription, NeededTensor, Plan, Precision, Provenance, RunningHash, TOKENIZER_FILE,
-    VOCABULARY_TENSOR, VocabularyBuilder, Writer, today,
+    VOCABULARY_TENSOR, VocabularyBuilder, Writer, check_model_target, today,
 };
 
 use super::report::Progress;
@@ -54,6 +54,8 @@ impl Job<'_> {
                 .clone()
                 .with_image_side(grid * self.config.vit.patch)?;
         }
+        // Hours of reading are not begun for a disk that is too small.
+        check_model_target(self.out, self.needed_bytes(&plan))?;
         let checkpoint_sha256 = hash(self.checkpoint, cancel, progress)?;
         let mut writer = Writer::create(self.out, self.description(&plan, &checkpoint_sha256)?)?;
         let total = plan.tensors().len();
@@ -92,6 +94,19 @@ impl Job<'_> {
             prompts,
             manifest,
         })
+    }
+
+    /// Bytes of the model's tensors, without headers and vocabulary.
+    fn needed_bytes(&self, plan: &Plan) -> u64 {
+        let each = match self.precision {
+            Precision::F32 => 4,
+            Precision::F16 => 2,
+            Precision::Q8 => 1,
+        };
+        let values = |shape: &[usize]| shape.iter().map(|&side| side as u64).product::<u64>();
+        plan.tensors()
+            .map(|tensor| each * values(&tensor.shape))
+            .sum()
     }
 
     fn description(&self, plan: &Plan, sha256: &str) -> Result<ModelDescription> {

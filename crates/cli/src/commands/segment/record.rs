@@ -20,6 +20,8 @@ pub struct About<'a> {
     pub model: &'a str,
     /// Row and column spacing.
     pub spacing_mm: Option<[f64; 2]>,
+    /// What was taken into account in reading the file.
+    pub notes: &'a [&'static str],
 }
 
 /// One instance.
@@ -44,6 +46,8 @@ pub struct Record<'a> {
     words_known: bool,
     /// What to know beside the result.
     warnings: Vec<WarningRecord>,
+    /// What was taken into account in reading the file: where the spacing comes from, what was set aside.
+    notes: &'a [&'static str],
     presence: f32,
     /// Best score of any query, kept or not.
     score: f32,
@@ -145,6 +149,7 @@ impl<'a> Record<'a> {
             truncated: result.truncated,
             words_known: result.words_known,
             warnings: result.warnings().into_iter().map(Into::into).collect(),
+            notes: about.notes,
             presence: result.presence,
             score: result.best_score,
             instances: instances.collect(),
@@ -216,6 +221,9 @@ impl fmt::Display for Record<'_> {
             "  ({image:.2} s image, {:.2} s prompt)",
             text + prompt + masks
         )?;
+        for note in self.notes {
+            write!(f, "\n  note: {note}")?;
+        }
         for warning in &self.warnings {
             let WarningRecord {
                 code,
