@@ -149,6 +149,24 @@ impl NiftiFile {
         Ok(values(&self.header, &bytes))
     }
 
+    /// The scaled values of a volume, the first axis fastest: not turned to the patient.
+    ///
+    /// # Errors
+    ///
+    /// [`ImagingError::FrameOutOfRange`], and [`ImagingError::Nifti`] for colours and where the file is cut
+    /// short.
+    pub fn values(&self, volume: usize) -> Result<Vec<f32>, ImagingError> {
+        let [_, _, slices, _] = self.sizes();
+        let mut all = Vec::new();
+        for slice in 0..slices {
+            match self.slice(slice, volume)? {
+                Slice::Gray(values) => all.extend(values),
+                Slice::Rgb(_) => return Err(bad("its voxels are colours, not values")),
+            }
+        }
+        Ok(all)
+    }
+
     /// One slice as a picture, in the order in which the file stores it: not turned to the patient.
     ///
     /// # Errors
