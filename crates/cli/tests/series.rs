@@ -92,9 +92,18 @@ fn nifti_writes_the_volume_or_says_why_not() {
         "{}",
         text(&several.stderr)
     );
-    assert!(write("series", &["--series", "1"]).status.success());
+    let kept = write("series", &["--series", "1"]);
+    assert!(
+        text(&kept.stderr).contains("OUTPUT-EXISTS"),
+        "nothing is replaced without being asked"
+    );
+    assert!(
+        write("series", &["--series", "1", "--overwrite"])
+            .status
+            .success()
+    );
     assert_eq!(write("series", &["--series", "12"]).status.code(), Some(2));
-    let gap = write("series/gap", &[]);
+    let gap = write("series/gap", &["--overwrite"]);
     assert!(gap.status.success() && text(&gap.stderr).contains("slice 4 of 7"));
     let report = write("dicom/test-SR.dcm", &[]);
     assert_eq!(report.status.code(), Some(1));

@@ -18,6 +18,8 @@
         clippy::indexing_slicing
     )
 )]
+// In a browser sources belong to one thread; natively the same code shares them (`series::Shareable`).
+#![cfg_attr(target_arch = "wasm32", allow(clippy::arc_with_non_send_sync))]
 
 mod codecs;
 mod components;
