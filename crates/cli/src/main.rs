@@ -33,6 +33,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Segment(commands::segment::Arguments),
+    Serve(commands::serve::Arguments),
     Convert(commands::convert::Arguments),
     Inspect(commands::inspect::Arguments),
     Nifti(commands::nifti::Arguments),
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     memory::survive_file_limits();
     let result = match Arguments::parse().command {
         Command::Segment(arguments) => commands::segment::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Convert(arguments) => commands::convert::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Nifti(arguments) => commands::nifti::run(&arguments),

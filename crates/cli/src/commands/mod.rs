@@ -10,4 +10,5 @@ pub mod inspect_images;
 pub mod nifti;
 pub mod parity;
 pub mod segment;
+pub mod serve;
 pub mod train;
