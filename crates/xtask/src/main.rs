@@ -1,7 +1,8 @@
 //! `cargo xtask`: set-up and chores, the same on a developer's machine and in CI.
 //!
-//! `serve` builds the page and serves it, `test` runs everything and ends with `N passed, N failed, N skipped`,
-//! `check` is the quick part of `test`. Each installs what it needs and skips what is already there.
+//! `serve` builds the page and serves it, `package` puts it into the program, `test` runs everything and ends with
+//! `N passed, N failed, N skipped`, `check` is the quick part of `test`. Each installs what it needs and skips what is
+//! already there.
 
 mod adapter;
 mod bench;
@@ -9,6 +10,7 @@ mod clones;
 mod counts;
 mod fingerprint;
 mod licences;
+mod package;
 mod page;
 mod process;
 mod serve;
@@ -50,6 +52,8 @@ enum Chore {
         #[arg(long)]
         release: bool,
     },
+    /// Build `medsam3` with the page in it: one file that serves everything (`medsam3 serve`)
+    Package,
     /// Set up and run every check and test; ends with `N passed, N failed, N skipped`
     Test {
         /// Run one step alone
@@ -86,6 +90,7 @@ fn run(chore: Chore) -> Result<bool> {
             model,
             release: _,
         } => serve::serve(&workspace, port, !no_open, &model),
+        Chore::Package => package::package(&workspace),
         Chore::Test { only: Some(name) } => steps::run_all(&workspace, &[name.as_str()]),
         Chore::Test { only: None } => steps::run_all(&workspace, steps::ALL),
         Chore::Check => steps::run_all(&workspace, steps::CHECK),

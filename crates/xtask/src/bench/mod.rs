@@ -214,12 +214,15 @@ fn native(
 /// The page and ONNX Runtime Web in one browser.
 fn browser(workspace: &Workspace, rounds: usize, chromium: &str, folder: &Path) -> Result<Value> {
     setup::npm_ci(workspace, "tests/benchmarks")?;
+    // It serves both pages.
+    let program = program(workspace)?;
     say("the page and ONNX Runtime Web in Chromium");
     let mut node = workspace.command("node");
     node.arg("tests/benchmarks/browser.mjs")
         .arg(folder)
         .args(["--rounds", &rounds.to_string()])
         .env("CHROMIUM", chromium)
+        .env("MEDSAM3_CLI", program)
         .env("MEDSAM3_DIST", workspace.path("dist"));
     json_of(&mut node)
 }
