@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
 use tower_http::services::ServeDir;
+use tower_http::services::fs::{Backend as _, DefaultServeDirFallback};
 
 use crate::range::{is_single_range, is_suffix};
 use crate::site::Site;
@@ -26,12 +27,10 @@ const NOWHERE: &str = "/-";
 #[derive(Clone)]
 pub struct Answering {
     site: Site,
-    files: ServeDir<NoFallback, Site>,
+    files: ServeDir<DefaultServeDirFallback, Site>,
     /// Whether only this machine can ask; then only by a name of this machine.
     loopback: bool,
 }
-
-type NoFallback = tower_http::services::fs::DefaultServeDirFallback;
 
 impl Answering {
     pub fn new(site: Site, loopback: bool) -> Self {
@@ -60,7 +59,7 @@ pub async fn answer(State(answering): State<Answering>, request: Request) -> Res
             (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response()
         }
         (None, _) => not_found(),
-        (Some(_), _) => answering.file(request).await,
+        (Some(path), _) => answering.file(path, request).await,
     };
     if response.status() == StatusCode::NOT_FOUND {
         response = not_found();
@@ -72,7 +71,12 @@ pub async fn answer(State(answering): State<Answering>, request: Request) -> Res
 }
 
 impl Answering {
-    async fn file(&self, request: Request) -> Response {
+    async fn file(&self, path: &str, request: Request) -> Response {
+        // `ServeDir` would answer with a compressed copy of a file that is not there.
+        let path = path.trim_start_matches('/').into();
+        if self.site.metadata(path).await.is_err() {
+            return not_found();
+        }
         let (parts, _) = request.into_parts();
         let ask = |headers: HeaderMap| {
             let mut request = Request::new(Body::empty());

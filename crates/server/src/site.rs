@@ -116,14 +116,7 @@ impl Site {
 
     fn locate(&self, path: &str) -> Option<Place> {
         let Parts { models, .. } = &*self.0;
-        if let Some(original) = COMPRESSED.iter().find_map(|end| path.strip_suffix(end)) {
-            return self.locate_compressed(path, original);
-        }
-        let mut parts = path.splitn(3, '/');
-        if let (Some("models"), Some(model), Some(file)) =
-            (parts.next(), parts.next(), parts.next())
-            && models.has(model)
-        {
+        if let Some((model, file)) = self.offered(path) {
             let file = models.file(model, file)?;
             return within(file.parent()?, &file).map(Place::Disk);
         }
@@ -132,18 +125,27 @@ impl Site {
             let index = models.index(of_page.as_deref());
             return Some(Place::Made(Bytes::Shared(index.into())));
         }
-        self.locate_in_page(path)
+        let place = self.locate_in_page(path)?;
+        match COMPRESSED.iter().find_map(|end| path.strip_suffix(end)) {
+            Some(original) if self.is_outdated(&place, original) => None,
+            _ => Some(place),
+        }
     }
 
-    /// A compressed copy counts only beside a file of the page, and only while it is not older than that: it would be
-    /// the file as it was.
-    fn locate_compressed(&self, path: &str, original: &str) -> Option<Place> {
-        let original = match self.locate(original)? {
-            Place::Made(_) => return None,
-            place => place.modified()?,
-        };
-        let copy = self.locate_in_page(path)?;
-        (copy.modified()? >= original).then_some(copy)
+    /// The offered model that a path leads into, and the file there.
+    fn offered<'a>(&self, path: &'a str) -> Option<(&'a str, &'a str)> {
+        let (model, file) = path.strip_prefix("models/")?.split_once('/')?;
+        self.0.models.has(model).then_some((model, file))
+    }
+
+    /// A compressed copy does not count where its file is newer, or is put together here: it would be the file as it
+    /// was. A file that is compressed and no copy of another, as a volume may be, counts.
+    fn is_outdated(&self, copy: &Place, original: &str) -> bool {
+        if original == MODELS_INDEX && !self.0.models.is_empty() {
+            return true;
+        }
+        let original = self.locate_in_page(original);
+        original.is_some_and(|original| copy.modified() < original.modified())
     }
 
     fn locate_in_page(&self, path: &str) -> Option<Place> {

@@ -163,3 +163,17 @@ fn a_compressed_copy_of_a_file_that_has_changed_is_not_sent() {
         ("0123456789", "")
     );
 }
+
+#[test]
+fn a_compressed_file_that_is_no_copy_of_another_is_a_file() {
+    let root = tempfile::tempdir().unwrap();
+    page(root.path());
+    write(root.path(), &[("samples/volume.nii.gz", b"GZ")]);
+    let served = Served::folder(root.path());
+    let gzip = [("Accept-Encoding", "gzip")];
+    let volume = served.get_with("/samples/volume.nii.gz", &gzip);
+    assert_eq!((volume.status, volume.text()), (200, "GZ"));
+    assert_eq!(volume.header("content-encoding"), "");
+    assert_eq!(volume.header("content-type"), "application/gzip");
+    assert_eq!(served.get_with("/samples/volume.nii", &gzip).status, 404);
+}
