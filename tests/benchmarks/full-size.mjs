@@ -13,7 +13,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { serve } from '../../web/tools/serve.mjs';
+import { serve } from '../browser/server.mjs';
 import { DIST, ROOT, fixture, launchOnDisk, readPng } from '../browser/support.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -134,7 +134,7 @@ export async function run({ model, side = null, prompt, picture }) {
     page.setDefaultTimeout(0);
     const logs = [];
     page.on('console', (message) => logs.push(message.text()));
-    await page.goto(`http://localhost:${server.address().port}/empty.html`);
+    await page.goto(`${server.address}empty.html`);
     say(`storing ${manifest.name} (${manifest.precision})`);
     const stored = await page.evaluate(store, { id, files });
     const started = await page.evaluate(openWorker);
@@ -183,7 +183,6 @@ export async function run({ model, side = null, prompt, picture }) {
     };
   } finally {
     await browser?.close();
-    server?.closeAllConnections();
     server?.close();
     await rm(scratch, { recursive: true, force: true });
   }

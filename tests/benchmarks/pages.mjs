@@ -4,7 +4,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { serve } from '../../web/tools/serve.mjs';
+import { serve } from '../browser/server.mjs';
 import { DIST, listen, openFile, segment, waitForStage } from '../browser/support.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -102,12 +102,9 @@ async function temporary() {
 /** A new page and the address at which `root` is served to it. */
 export async function openRoot(browser, root) {
   const server = await serve({ root });
-  cleanups.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  cleanups.push(server.close);
   const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(30 * 60_000);
   page.on('pageerror', (error) => console.error(`page error: ${error}`));
-  return { page, address: `http://localhost:${server.address().port}/` };
+  return { page, address: server.address };
 }

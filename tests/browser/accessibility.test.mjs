@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
-import { idOf, item, modelInShards, startFaulty, waitForState } from './models.mjs';
+import { idOf, item, modelInShards, waitForState } from './models.mjs';
+import { serveFaulty } from './server.mjs';
 import { fixture, launch, openFile, openPage, segment } from './support.mjs';
 
 let browser;
@@ -53,7 +54,7 @@ test('keys alone open, segment and move the view', async (t) => {
 
 test('models are downloaded, paused and resumed with keys alone, and axe finds nothing meanwhile', async (t) => {
   const folder = await modelInShards(t);
-  const { page, server } = await openPage(t, browser, { query: '?backend=cpu', models: [folder], start: startFaulty });
+  const { page, server } = await openPage(t, browser, { query: '?backend=cpu', models: [folder], start: serveFaulty });
   const id = await idOf(folder);
   await waitForState(page, id, 'offered');
   server.fault = (path) => (path.startsWith('/models/') ? { bytesPerSecond: 2_000_000 } : undefined);

@@ -1,12 +1,9 @@
-// What the tests of the model store need: a model in many small shards, a server that can be made to fail, and
-// hands for the panel "Model".
+// What the tests of the model store need: a model in many small shards, and hands for the panel "Model".
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { handler } from '../../web/tools/serve.mjs';
 import { DIST } from './support.mjs';
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
@@ -69,48 +66,6 @@ async function shards(from, { name: source, tensors, part }, folder, shardBytes,
       return { name, bytes: shard.length, sha256: sha256(shard), ...(part && { part }), tensors: placed };
     }),
   );
-}
-
-/**
- * Serves the built page and model folders. `server.fault(path, request)` may be set to say what goes wrong with a
- * request: `cutAfter` bytes of the body, `ignoreRange`, `answer` in place of the file, `bytesPerSecond`, `change`
- * of the bytes sent. `server.sent` counts the bytes of every path's bodies, `server.ranges` what was asked for.
- */
-export async function startFaulty({ root = DIST, models, log }) {
-  const answer = await handler({ root, models, log });
-  const server = createServer((request, response) => {
-    const path = new URL(request.url, 'http://localhost').pathname;
-    const fault = server.fault(path, request) ?? {};
-    server.ranges.push({ path, range: request.headers.range });
-    if (fault.answer) return fault.answer(response);
-    if (fault.ignoreRange) delete request.headers.range;
-    const [write, end] = [response.write.bind(response), response.end.bind(response)];
-    let turn = Promise.resolve();
-    let left = fault.cutAfter ?? Infinity;
-    response.write = (chunk, ...rest) => {
-      if (left <= 0) return false;
-      let part = left < chunk.length ? chunk.subarray(0, left) : chunk;
-      left -= part.length;
-      if (fault.change) part = fault.change(part);
-      server.sent.set(path, (server.sent.get(path) ?? 0) + part.length);
-      if (fault.bytesPerSecond) {
-        const slowly = (done) => setTimeout(done, (1000 * part.length) / fault.bytesPerSecond);
-        turn = turn.then(() => new Promise(slowly)).then(() => (write(part), response.emit('drain')));
-        return false;
-      }
-      if (left > 0) return write(part, ...rest);
-      // What was sent a moment before is delivered; what is still on the way when a connection breaks, a browser drops.
-      return write(part, () => setTimeout(() => response.destroy(), 100));
-    };
-    response.end = (...rest) => void turn.then(() => end(...rest));
-    if (left === 0) return response.destroy();
-    return answer(request, response);
-  });
-  server.fault = () => undefined;
-  server.sent = new Map();
-  server.ranges = [];
-  await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  return server;
 }
 
 /** The item of a model in the list "Models". */

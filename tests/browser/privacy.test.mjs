@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { idOf, modelInShards, press, waitForState } from './models.mjs';
+import { serveFaulty } from './server.mjs';
 import { DIST, copyOfDist, engineWorker, fixture, launch, openFile, openPage, segment } from './support.mjs';
 
 let browser;
@@ -29,7 +30,8 @@ after(async () => {
 const evil = () => `http://127.0.0.1:${hostile.address().port}/`;
 
 test('nothing is requested after loading, nor ever from another host', async (t) => {
-  const { page, requests, served, address, logs } = await openPage(t, browser);
+  const { page, requests, server, address, logs } = await openPage(t, browser, { start: serveFaulty });
+  const { served } = server;
   await page.waitForLoadState('networkidle');
   const loaded = requests.length;
   const arrived = served.length;
@@ -67,7 +69,7 @@ test('the worker cannot reach any host, not even its own', async (t) => {
 
 test('the worker that stores models reaches its own host, no other, and is told of no picture', async (t) => {
   const folder = await modelInShards(t);
-  const { page, address, requests, served } = await openPage(t, browser, { query: '?backend=cpu', models: [folder] });
+  const { page, address, requests, server } = await openPage(t, browser, { query: '?backend=cpu', models: [folder], start: serveFaulty });
   await openFile(page, fixture('phantom.dcm'));
   await segment(page, 'lungs');
   assert.equal(page.workers().length, 1, 'it is not there before it is needed');
@@ -91,7 +93,7 @@ test('the worker that stores models reaches its own host, no other, and is told 
   assert.deepEqual(await told.jsonValue(), [{ kind: 'download', page: address + '?backend=cpu', folder: 'sharded' }]);
   assert.deepEqual(hits, []);
   // Control: the worker exists because it was asked for, and the host saw the model's files and nothing of the picture.
-  assert.ok(served.some((line) => line.startsWith('GET /models/sharded/part-')));
+  assert.ok(server.served.some((line) => line.startsWith('GET /models/sharded/part-')));
   assert.ok(requests.every((url) => url.startsWith(address) || url.startsWith(evil())));
 });
 

@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { PNG } from 'pngjs';
 import { idOf, press, use, waitForState } from './models.mjs';
+import { medsam3 } from './server.mjs';
 import { ROOT, launch, openFile, openPage, segment } from './support.mjs';
 
 let browser;
@@ -16,10 +17,8 @@ before(async () => void (browser = await launch()));
 after(() => browser.close());
 
 /** Runs the program as a user types it, in the root of the project. */
-async function medsam3(...words) {
-  const program = process.env.MEDSAM3_CLI;
-  const [command, options] = program ? [program, words] : ['cargo', ['run', '--quiet', '--package', 'medsam3-cli', '--', ...words]];
-  const { stdout } = await promisify(execFile)(command, options, { cwd: ROOT, maxBuffer: 1 << 26 });
+async function run(...words) {
+  const { stdout } = await promisify(execFile)(...medsam3(...words), { cwd: ROOT, maxBuffer: 1 << 26 });
   return stdout;
 }
 
@@ -124,14 +123,14 @@ test('convert, fine-tune, export, evaluate, serve', { timeout: 15 * 60_000 }, as
   await writeFile(at('mine.toml'), CONFIG);
   const set = (key, value) => ['--set', `${key}="${value}"`];
 
-  await medsam3('convert', at('checkpoint.safetensors'), '--out', at('base'), '--config', 'default');
-  await medsam3('import', at('discs.toml'), '--from', at('downloads'), '--out', at('corpus'));
-  await medsam3('train', at('mine.toml'), ...set('run.start_from', at('base')), ...set('run.folder', at('run')), ...set('data.root', at('corpus')));
-  await medsam3('export', at('run'), '--out', at('mine'));
-  const rows = (await medsam3('evaluate', '--model', at('mine'), '--corpus', at('corpus'), '--json')).trim().split('\n').map((line) => JSON.parse(line));
+  await run('convert', at('checkpoint.safetensors'), '--out', at('base'), '--config', 'default');
+  await run('import', at('discs.toml'), '--from', at('downloads'), '--out', at('corpus'));
+  await run('train', at('mine.toml'), ...set('run.start_from', at('base')), ...set('run.folder', at('run')), ...set('data.root', at('corpus')));
+  await run('export', at('run'), '--out', at('mine'));
+  const rows = (await run('evaluate', '--model', at('mine'), '--corpus', at('corpus'), '--json')).trim().split('\n').map((line) => JSON.parse(line));
   const row = rows.find(({ kind, prompt }) => kind === 'row' && prompt === 'disc');
   assert.ok(row.images > 0 && row.dice.value >= 0, JSON.stringify(row));
-  const said = await medsam3('segment', at('downloads/images/case0.png'), '--prompt', 'disc', '--model', at('mine'), '--device', 'cpu', '--json');
+  const said = await run('segment', at('downloads/images/case0.png'), '--prompt', 'disc', '--model', at('mine'), '--device', 'cpu', '--json');
   const native = JSON.parse(said);
   assert.equal(native.words_known, true);
 

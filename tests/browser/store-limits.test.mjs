@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
-import { assertStored, errorCode, idOf, item, modelInShards, press, startFaulty, tamper, use, waitForState } from './models.mjs';
+import { assertStored, errorCode, idOf, item, modelInShards, press, tamper, use, waitForState } from './models.mjs';
+import { serveFaulty } from './server.mjs';
 import { launch, openPage, waitForStage } from './support.mjs';
 
 let browser;
@@ -16,7 +17,7 @@ const inUse = (page) => page.locator('#models li[data-in-use="true"]').getAttrib
 
 async function withOffer(t, options = {}, pageOptions = {}) {
   const folder = await modelInShards(t, options);
-  const opened = await openPage(t, browser, { query: CPU, models: [folder], start: startFaulty, ...pageOptions });
+  const opened = await openPage(t, browser, { query: CPU, models: [folder], start: serveFaulty, ...pageOptions });
   const id = await idOf(folder);
   await waitForState(opened.page, id, 'offered');
   return { ...opened, folder, id };
@@ -98,7 +99,7 @@ test('a tab that is closed while it downloads leaves the store to the others', a
 test('a manifest of another version is refused wherever it turns up', async (t) => {
   const newer = (manifest) => ({ ...manifest, format_version: 99, surprise: true });
   const folder = await modelInShards(t, { name: 'newer', change: newer });
-  const { page, server } = await openPage(t, browser, { query: CPU, models: [folder], start: startFaulty });
+  const { page, server } = await openPage(t, browser, { query: CPU, models: [folder], start: serveFaulty });
   const id = await idOf(folder);
   // Offered by the host.
   await waitForState(page, id, 'offered');

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { assertStored, errorCode, idOf, item, modelInShards, press, randomNumbers, startFaulty, storedHashes, tamper, use, waitForState } from './models.mjs';
+import { assertStored, errorCode, idOf, item, modelInShards, press, randomNumbers, storedHashes, tamper, use, waitForState } from './models.mjs';
+import { serveFaulty } from './server.mjs';
 import { fixture, launch, openFile, openPage, segment, waitForStage } from './support.mjs';
 
 let browser;
@@ -29,7 +30,7 @@ function countPersist() {
 /** The page with one offered model, its id, and the server that can be made to fail. */
 async function withOffer(t, options = {}) {
   const folder = await modelInShards(t, options);
-  const opened = await openPage(t, browser, { query: CPU, models: [folder], start: startFaulty, before: countPersist });
+  const opened = await openPage(t, browser, { query: CPU, models: [folder], start: serveFaulty, before: countPersist });
   const id = await idOf(folder);
   await waitForState(opened.page, id, 'offered');
   return { ...opened, folder, id };
@@ -206,7 +207,7 @@ test('a file that is missing or a manifest that was changed makes a stored model
 
 test('a folder of the user is imported, an incomplete or damaged one is not', async (t) => {
   const folder = await modelInShards(t, { name: 'local' });
-  const { page, served } = await openPage(t, browser, { query: CPU });
+  const { page, server } = await openPage(t, browser, { query: CPU, start: serveFaulty });
   const id = await idOf(folder);
   const manifest = join(folder, 'manifest.json');
   await page.getByLabel('Import model files').setInputFiles([manifest, join(folder, 'part-001.safetensors')]);
@@ -227,7 +228,7 @@ test('a folder of the user is imported, an incomplete or damaged one is not', as
   await waitForState(page, id, 'complete');
   await assertStored(page, folder);
   await use(page, id);
-  assert.ok(!served.some((line) => line.includes('part-')), 'nothing of it came from the host');
+  assert.ok(!server.served.some((line) => line.includes('part-')), 'nothing of it came from the host');
 });
 
 test('a model that is deleted is gone, and its space with it', async (t) => {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
 import { PNG } from 'pngjs';
-import { serve } from '../../web/tools/serve.mjs';
+import { medsam3, serve } from './server.mjs';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const DIST = process.env.MEDSAM3_DIST ?? join(ROOT, 'dist');
@@ -70,13 +70,12 @@ export function listen() {
 }
 
 /**
- * The page in a new context. `pageFaults` collects uncaught errors, `requests` every request the browser
- * tried, `served` every one that arrived. `models` are folders that the server offers, `start` starts another server
- * than the usual one, `before` runs in every page of the context before its own scripts.
+ * The page in a new context. `pageFaults` collects uncaught errors, `requests` every request the browser tried.
+ * `models` are folders that the server offers, `start` starts it in another way (`serveFaulty`, which knows what
+ * arrived), `before` runs in every page of the context before its own scripts.
  */
 export async function openPage(t, browser, { query = '', root = DIST, viewport = { width: 1280, height: 800 }, ready = true, models = [], start = serve, before = () => undefined } = {}) {
-  const served = [];
-  const server = await start({ root, models, log: (method, path) => served.push(`${method} ${path}`) });
+  const server = await start({ root, models });
   const context = await browser.newContext({ viewport });
   const page = await context.newPage();
   const pageFaults = [];
@@ -89,14 +88,13 @@ export async function openPage(t, browser, { query = '', root = DIST, viewport =
   await context.addInitScript(before);
   t.after(async () => {
     await context.close();
-    server.closeAllConnections();
     server.close();
     assert.deepEqual(pageFaults, [], 'the page had uncaught errors');
   });
-  const address = `http://localhost:${server.address().port}/`;
+  const { address } = server;
   await page.goto(address + query);
   if (ready) await waitForStage(page, 'ready', 180_000);
-  return { page, context, server, address, served, requests, logs, pageFaults };
+  return { page, context, server, address, requests, logs, pageFaults };
 }
 
 /** The worker that has the model and the picture; the other one, which has a network, comes and goes. */
@@ -163,10 +161,7 @@ export async function nativeMask(input, prompt) {
   try {
     const model = join(DIST, 'model');
     const options = ['segment', resolve(input), '--prompt', prompt, '--model', model, '--device', 'cpu', '--out', out, '--formats', 'png', '--json'];
-    const program = process.env.MEDSAM3_CLI;
-    const cargo = ['run', '--quiet', '--package', 'medsam3-cli', '--'];
-    const [command, args] = program ? [program, options] : ['cargo', [...cargo, ...options]];
-    await promisify(execFile)(command, args, { cwd: ROOT, maxBuffer: 1 << 26 });
+    await promisify(execFile)(...medsam3(...options), { cwd: ROOT, maxBuffer: 1 << 26 });
     const stem = input.split('/').at(-1).replace(/\.[^.]*$/, '');
     const { values, width, height } = await readPng(join(out, `${stem}.${prompt.toLowerCase().replace(/[^a-z0-9]/g, '-')}.png`));
     return { width, height, mask: values.map((value) => (value > 127 ? 1 : 0)) };
