@@ -43,6 +43,7 @@ mod nifti;
 pub mod series;
 
 pub use components::connected_components;
+pub use dicom::dicom_attributes;
 pub use error::ImagingError;
 pub use mask::{BoundingBox, Mask};
 pub use picture::{Picture, PictureKind, Rgb8};

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod color;
+mod data_set;
 mod fragments;
 mod frames;
 mod functions;
@@ -21,6 +22,8 @@ mod syntax;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod directory;
 pub(crate) mod summary;
+
+pub use data_set::dicom_attributes;
 
 use crate::picture::Description;
 use crate::{ImagingError, Picture, PictureKind};

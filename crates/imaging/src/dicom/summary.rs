@@ -117,11 +117,24 @@ pub(crate) struct FramePlace {
 ///
 /// [`ImagingError::NotAnImage`] for what is no DICOM, else what is wrong with the file.
 pub(crate) fn read(source: &dyn Source) -> Result<Summary, ImagingError> {
+    let (elements, encoding, uid) = select(source, WANTED)?;
+    summary(&elements, encoding, uid)
+}
+
+/// The elements with the wanted tags, how they are encoded, and the transfer syntax that the file declares.
+pub(super) type Selected = (Elements, Encoding, Option<String>);
+
+/// Picks the wanted elements from the part of a file that is in front of its pixels.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn select(source: &dyn Source, wanted: &[Tag]) -> Result<Selected, ImagingError> {
     let mut size = FIRST_BYTES;
     loop {
         let bytes = source.read(0, size)?;
         let whole = bytes.len() as u64 >= source.size() || bytes.len() < size;
-        match parse(&bytes, whole, size, source) {
+        match parse(&bytes, whole, size, source, wanted) {
             Err(ImagingError::DicomTruncated { .. }) if !whole && size < MAX_HEADER_BYTES => {
                 size = size.saturating_mul(4);
             }
@@ -130,13 +143,14 @@ pub(crate) fn read(source: &dyn Source) -> Result<Summary, ImagingError> {
     }
 }
 
-/// The header in the first `bytes` of a file.
+/// The wanted elements in the first `bytes` of a file.
 fn parse(
     bytes: &[u8],
     whole: bool,
     size: usize,
     source: &dyn Source,
-) -> Result<Summary, ImagingError> {
+    wanted: &[Tag],
+) -> Result<Selected, ImagingError> {
     let marked = bytes.get(128..132) == Some(b"DICM".as_slice());
     let start = if marked { 132 } else { 0 };
     let (uid, data_start) = meta_group(bytes, start);
@@ -151,13 +165,13 @@ fn parse(
         let mut stream = flate2::read::DeflateDecoder::new(rest.as_slice()).take(size as u64);
         // A stream that ends early shows as a header that is cut.
         let complete = stream.read_to_end(&mut unpacked).is_ok() && unpacked.len() < size;
-        let elements = elements(&unpacked, 0, Encoding::EXPLICIT, complete)?;
-        return summary(&elements, Encoding::EXPLICIT, uid);
+        let elements = elements(&unpacked, 0, Encoding::EXPLICIT, complete, wanted)?;
+        return Ok((elements, Encoding::EXPLICIT, uid));
     }
     let encoding = guessed
         .or(declared.map(|syntax| syntax.encoding))
         .unwrap_or(Encoding::EXPLICIT);
-    let elements = match elements(bytes, data_start, encoding, whole) {
+    let elements = match elements(bytes, data_start, encoding, whole, wanted) {
         // Text whose first letters look like an element.
         Err(_) if !marked && uid.is_none() && whole => return Err(ImagingError::NotAnImage),
         Ok(found) if !marked && uid.is_none() && found.count < 3 => {
@@ -165,12 +179,12 @@ fn parse(
         }
         other => other?,
     };
-    summary(&elements, encoding, uid)
+    Ok((elements, encoding, uid))
 }
 
 /// The wanted elements as they are written.
-struct Elements {
-    header: Vec<u8>,
+pub(super) struct Elements {
+    pub(super) header: Vec<u8>,
     has_pixels: bool,
     count: usize,
 }
@@ -180,6 +194,7 @@ fn elements(
     start: usize,
     encoding: Encoding,
     whole: bool,
+    tags: &[Tag],
 ) -> Result<Elements, ImagingError> {
     let reader = Reader::new(bytes, encoding);
     let mut found = Elements {
@@ -202,7 +217,7 @@ fn elements(
             found.has_pixels = true;
             break;
         }
-        let wanted = WANTED.contains(&element.tag);
+        let wanted = tags.contains(&element.tag);
         let end = nesting::skip(reader, &element, 0, wanted)?;
         if wanted {
             let element = bytes.get(element.start..end).unwrap_or_default();

@@ -82,6 +82,8 @@ pub struct PictureInfo<'a> {
     pub position: Option<Vector>,
     /// Directions of rows and columns.
     pub orientation: Option<Orientation>,
+    /// Whether both are in the patient's axes, and not in those of a probe.
+    pub in_patient: bool,
 }
 
 /// One series.
@@ -228,6 +230,7 @@ impl Series {
                     sop_instance: summary.map_or("", |summary| &summary.sop_instance),
                     position: place.and_then(|place| place.position),
                     orientation: place.and_then(|place| place.orientation),
+                    in_patient: place.is_some_and(|place| place.in_patient),
                 })
             }
             Pixels::Nifti { source, .. } => Some(PictureInfo {
@@ -237,7 +240,17 @@ impl Series {
                 sop_instance: "",
                 position: None,
                 orientation: None,
+                in_patient: false,
             }),
+        }
+    }
+
+    /// Which of [`Series::sources`] holds a picture, and which frame of it; `None` out of range.
+    pub fn file_and_frame(&self, slice: usize, frame: usize) -> Option<(usize, usize)> {
+        let index = self.index(slice, frame).ok()?;
+        match &self.pixels {
+            Pixels::Files { pictures, .. } => pictures.get(index).copied(),
+            Pixels::Nifti { .. } => Some((0, index)),
         }
     }
 

@@ -1,0 +1,15 @@
+//! DICOM objects that refer to a series: segmentations and structure sets. What they share is here: options,
+//! identity, patient and study (taken from the series, as the standard asks), and the writing of a file.
+
+mod color;
+mod element;
+mod file;
+mod header;
+mod pixels;
+mod seg;
+mod source;
+mod stamp;
+
+pub use header::DicomOptions;
+pub use seg::write_seg;
+pub use stamp::Stamp;

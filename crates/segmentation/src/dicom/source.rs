@@ -1,0 +1,218 @@
+//! What a DICOM object takes from the series that it refers to: patient and study, what was lost in
+//! compression, and of each picture its instance, frame and plane.
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use medsam3_imaging::series::{Kind, Problem, Series};
+use medsam3_imaging::{Orientation, Vector, dicom_attributes};
+
+use crate::document::Place;
+use crate::error::SegmentationError;
+
+/// Patient (PS3.3 C.7.1.1), clinical trial (C.7.1.3), study (C.7.2.1) and patient study (C.7.2.2) modules.
+pub(super) const PATIENT_AND_STUDY: &[Tag] = &[
+    tags::STUDY_DATE,
+    tags::STUDY_TIME,
+    tags::ACCESSION_NUMBER,
+    tags::REFERRING_PHYSICIAN_NAME,
+    tags::STUDY_DESCRIPTION,
+    tags::PATIENT_NAME,
+    tags::PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID,
+    tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_SEX,
+    tags::PATIENT_AGE,
+    tags::PATIENT_SIZE,
+    tags::PATIENT_WEIGHT,
+    tags::PATIENT_IDENTITY_REMOVED,
+    tags::DEIDENTIFICATION_METHOD,
+    tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE,
+    tags::CLINICAL_TRIAL_SPONSOR_NAME,
+    tags::CLINICAL_TRIAL_PROTOCOL_ID,
+    tags::CLINICAL_TRIAL_PROTOCOL_NAME,
+    tags::CLINICAL_TRIAL_SITE_ID,
+    tags::CLINICAL_TRIAL_SITE_NAME,
+    tags::CLINICAL_TRIAL_SUBJECT_ID,
+    tags::CLINICAL_TRIAL_SUBJECT_READING_ID,
+    tags::STUDY_INSTANCE_UID,
+    tags::STUDY_ID,
+];
+
+/// Read beside it.
+const OTHER: &[Tag] = &[
+    tags::SPECIFIC_CHARACTER_SET,
+    tags::SLICE_THICKNESS,
+    tags::POSITION_REFERENCE_INDICATOR,
+    tags::PATIENT_ORIENTATION,
+    tags::LOSSY_IMAGE_COMPRESSION,
+    tags::LOSSY_IMAGE_COMPRESSION_RATIO,
+    tags::LOSSY_IMAGE_COMPRESSION_METHOD,
+    tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+];
+
+/// A series as another object refers to it.
+pub(super) struct SourceSeries<'a> {
+    pub(super) series: &'a Series,
+    /// Of its first picture.
+    pub(super) attributes: InMemDicomObject,
+    /// Whether pixels have places in the patient that other objects can be compared with.
+    pub(super) placed: bool,
+}
+
+/// One picture.
+pub(super) struct Instance<'a> {
+    pub(super) sop_class: &'a str,
+    pub(super) sop_instance: &'a str,
+    /// From 1, where the file has several.
+    pub(super) frame_number: Option<u32>,
+    pub(super) plane: Option<(Vector, Orientation)>,
+}
+
+impl<'a> SourceSeries<'a> {
+    /// Reads the header of the first picture.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentationError::NotWritable`] for a series that is no DICOM or whose pictures have no identity.
+    pub(super) fn read(
+        series: &'a Series,
+        format: &'static str,
+    ) -> Result<Self, SegmentationError> {
+        let refuse = |detail| SegmentationError::NotWritable {
+            format,
+            detail,
+            next_step: "Write NIfTI or PNG instead, which need no DICOM series.",
+        };
+        if series.format() != "DICOM" {
+            return Err(refuse(
+                "it is no DICOM series, and has no study to belong to",
+            ));
+        }
+        if series.problems().contains(&Problem::MixedSize) {
+            return Err(refuse("its pictures have different sizes"));
+        }
+        let mut pictures = (0..series.slices())
+            .flat_map(|slice| (0..series.frames()).map(move |frame| (slice, frame)));
+        let mut placed = series.frame_of_reference_uid().is_some()
+            && series.spacing_mm().is_some()
+            && series.slices() > 0;
+        let identified = pictures.all(|(slice, frame)| {
+            series.picture_info(slice, frame).is_some_and(|picture| {
+                placed &= picture.in_patient
+                    && picture.position.is_some()
+                    && picture.orientation.is_some();
+                !picture.sop_instance.is_empty() && !picture.sop_class.is_empty()
+            })
+        });
+        if !identified {
+            return Err(refuse("its pictures have no SOP Instance UID to refer to"));
+        }
+        let first = series.file_and_frame(0, 0).map(|(file, _)| file);
+        let sources = series.sources();
+        let source = first
+            .and_then(|file| sources.get(file))
+            .ok_or_else(|| refuse("it has no picture"))?;
+        let wanted: Vec<Tag> = PATIENT_AND_STUDY.iter().chain(OTHER).copied().collect();
+        Ok(Self {
+            attributes: dicom_attributes(source.as_ref(), &wanted)?,
+            series,
+            placed,
+        })
+    }
+
+    /// A picture, `None` out of range.
+    pub(super) fn instance(&self, place: Place) -> Option<Instance<'a>> {
+        let picture = self.series.picture_info(place.slice, place.frame)?;
+        let plane = picture.position.zip(picture.orientation);
+        let number = u32::try_from(picture.frame).ok()?.checked_add(1)?;
+        Some(Instance {
+            sop_class: picture.sop_class,
+            sop_instance: picture.sop_instance,
+            frame_number: self.has_many_frames(place).then_some(number),
+            plane: plane.filter(|_| self.placed),
+        })
+    }
+
+    /// Whether the file of a picture has more than one.
+    fn has_many_frames(&self, place: Place) -> bool {
+        let file = |place: Place| {
+            let found = self.series.file_and_frame(place.slice, place.frame)?;
+            Some(found.0)
+        };
+        if self
+            .series
+            .picture_info(place.slice, place.frame)
+            .is_some_and(|picture| picture.frame > 0)
+        {
+            return true;
+        }
+        // A neighbour of the same file says so too.
+        let neighbours = [
+            Place {
+                frame: place.frame + 1,
+                ..place
+            },
+            Place {
+                slice: place.slice + 1,
+                ..place
+            },
+        ];
+        let before = place
+            .slice
+            .checked_sub(1)
+            .map(|slice| Place { slice, ..place });
+        neighbours
+            .into_iter()
+            .chain(before)
+            .any(|other| file(other).is_some() && file(other) == file(place))
+    }
+
+    /// All pictures in order.
+    pub(super) fn instances(&self) -> impl Iterator<Item = Instance<'a>> + '_ {
+        let frames = self.series.frames();
+        (0..self.series.slices()).flat_map(move |slice| {
+            (0..frames).filter_map(move |frame| self.instance(Place { slice, frame }))
+        })
+    }
+
+    /// Distances of rows and of columns, as Pixel Spacing has them.
+    pub(super) fn pixel_spacing(&self) -> Option<[f64; 2]> {
+        match self.series.spacing_mm()? {
+            [Some(column), Some(row), _] => Some([row, column]),
+            _ => None,
+        }
+    }
+
+    /// Distance of slices along their normal, where there is one.
+    pub(super) fn slice_spacing(&self) -> Option<f64> {
+        self.series.spacing_mm().and_then(|[.., slice]| slice)
+    }
+
+    /// Thickness of a slice as the series says, else the distance of slices.
+    pub(super) fn slice_thickness(&self) -> Option<f64> {
+        let positive = |object: &InMemDicomObject| {
+            let value = object.get(tags::SLICE_THICKNESS)?.to_float64().ok()?;
+            (value.is_finite() && value > 0.0).then_some(value)
+        };
+        let shared = || {
+            let groups = self
+                .attributes
+                .get(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)?;
+            let measures = groups
+                .items()?
+                .first()?
+                .get(tags::PIXEL_MEASURES_SEQUENCE)?;
+            positive(measures.items()?.first()?)
+        };
+        positive(&self.attributes)
+            .or_else(shared)
+            .or_else(|| self.slice_spacing())
+    }
+
+    /// Whether all pictures are parallel.
+    pub(super) fn is_parallel(&self) -> bool {
+        self.series.kind() != Kind::Stack
+            || !self.series.problems().contains(&Problem::MixedOrientation)
+    }
+}

@@ -1,0 +1,53 @@
+//! What was found, as a document: segments over the pictures of a series, measured, compared with a
+//! reference, and written as DICOM SEG, RT Structure Set, NIfTI, PNG, CSV and JSON.
+//!
+//! Knows series and masks, no tensor, no model and no file: writers take an output, readers take bytes.
+//!
+//! ```text
+//! Series + masks per prompt -> Segmentation -> measure -> table
+//!                                           -> write_seg, write_nifti, ...
+//! ```
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+mod components;
+mod diameter;
+mod dicom;
+mod document;
+mod edit;
+mod error;
+mod measure;
+mod nifti;
+mod origin;
+mod runs;
+mod table;
+mod terms;
+
+pub use dicom::{DicomOptions, Stamp, write_seg};
+pub use document::{Grid, Place, Segment, Segmentation};
+pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
+pub use error::SegmentationError;
+pub use measure::{Measurement, SliceMeasurement, Statistics, Warning, measure};
+pub use nifti::{write_label_map, write_segment_nifti};
+pub use origin::{Method, Origin};
+pub use runs::{Run, Runs};
+pub use table::{label_table, write_csv, write_json};
+pub use terms::{Code, Coding, coding};
+
+/// The sentence that every result carries.
+pub const DISCLAIMER: &str =
+    "Research and teaching only. Not a medical device. Do not use for diagnosis or treatment.";
