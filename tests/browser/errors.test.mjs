@@ -35,7 +35,7 @@ test('a bad file says why and leaves what was open', async (t) => {
   const text = join(folder, 'text.txt');
   await writeFile(text, 'not an image');
   const cases = [
-    [text, 'IMAGE-UNKNOWN', /not a DICOM, PNG or JPEG/],
+    [text, 'IMAGE-UNKNOWN', /not a DICOM, NIfTI, PNG, JPEG or TIFF/],
     [truncated, 'DICOM-TRUNCATED', /cut short/],
     [join(ROOT, 'tests/imaging/dicom/derived_declared_htj2k.dcm'), 'DICOM-TRANSFER-SYNTAX', /JPEG 2000.*1\.2\.840\.10008\.1\.2\.4\.201/],
     [join(ROOT, 'tests/imaging/dicom/test-SR.dcm'), 'DICOM-NO-PIXELS', /no image/],

@@ -1,12 +1,14 @@
 """Checks what `medsam3 nifti` writes against independent readings of the same files.
 
     pip install SimpleITK==2.5.7 nibabel==5.4.2 pydicom==3.0.2 numpy
-    python check_nifti.py PATH/TO/medsam3 [FOLDER/dicom/series]
+    python check_nifti.py PROGRAM [FOLDER/dicom/series]
 
-Every series that is a volume of gray values without gaps is written, read by nibabel, and compared with what
-SimpleITK (GDCM) reads from the DICOM files: the same voxels at the same points of the patient. The made series of this
-folder always; with a second argument those of `expected.json` there. The files are given to SimpleITK in
-the order of their projections, which is found here with pydicom, one file per position.
+PROGRAM is `medsam3`, or the example `write_nifti` of `crates/imaging`, which has the two commands needed here and builds
+without the model. Every series that is a volume without gaps is written, read by nibabel, and compared with what SimpleITK
+(GDCM) reads from the DICOM files: the same voxels at the same points of the patient. Multi-frame objects are compared with
+pydicom's reading of every frame's groups, Siemens mosaics with nibabel's. The made series of this folder always; with a second argument those of `expected.json`
+there. The files are given to SimpleITK in the order of their projections, which is found here with pydicom, one file per
+position.
 """
 
 import json
@@ -19,6 +21,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import SimpleITK as sitk
+from nibabel.nicom.dicomwrappers import wrapper_from_file
 
 HERE = Path(__file__).parent
 
@@ -43,6 +46,44 @@ def reference(files):
     return values, affine
 
 
+def enhanced(files):
+    """The same of multi-frame objects, by the functional groups of each frame, else the shared ones (pydicom)."""
+    places = {}
+    for file in files:
+        ds = pydicom.dcmread(file)
+        shared = (ds.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
+        pixels = ds.pixel_array
+        for frame, groups in enumerate(ds.PerFrameFunctionalGroupsSequence):
+            def item(name):
+                found = groups.get(name) or shared.get(name)
+                return found[0] if found else None
+            row, column = np.array(item("PlaneOrientationSequence").ImageOrientationPatient, float).reshape(2, 3)
+            position = np.array(item("PlanePositionSequence").ImagePositionPatient, float)
+            spacing = np.array(item("PixelMeasuresSequence").PixelSpacing, float)
+            scale = item("PixelValueTransformationSequence") or ds
+            values = pixels[frame] * float(scale.get("RescaleSlope", 1)) + float(scale.get("RescaleIntercept", 0))
+            distance = round(float(np.cross(row, column) @ position), 2)
+            order = (int(ds.InstanceNumber or 0), frame)
+            if distance not in places or order < places[distance][0]:
+                places[distance] = (order, values, position, row * spacing[1], column * spacing[0])
+    order = [places[distance] for distance in sorted(places)]
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1], affine[:3, 3] = order[0][3], order[0][4], order[0][2]
+    affine[:3, 2] = (order[-1][2] - order[0][2]) / max(1, len(order) - 1)
+    return np.stack([values for _, values, *_ in order]), affine
+
+
+def mosaic(file):
+    """The tiles of a Siemens mosaic by nibabel, in the order of the cross product of their directions."""
+    read = wrapper_from_file(file)
+    values, affine = read.get_data().transpose(2, 0, 1), read.affine[:, [1, 0, 2, 3]]
+    if np.linalg.det(affine[:3, :3]) < 0:
+        values = values[::-1]
+        affine[:3, 3] += affine[:3, 2] * (len(values) - 1)
+        affine[:3, 2] *= -1
+    return values, affine
+
+
 def check(program, source, files, number):
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.nii.gz"
@@ -51,14 +92,21 @@ def check(program, source, files, number):
         if result.returncode:
             return None, result.stderr.splitlines()[0]
         image = nib.load(out)
-        image.get_fdata()
         found = np.asarray(image.dataobj)
     found = found[..., 0] if found.ndim == 4 else found
-    values, affine = reference(files)
-    if values.ndim != 3:
-        return None, "colour"
+    first = pydicom.dcmread(files[0], stop_before_pixels=True)
+    if "MOSAIC" in first.get("ImageType", []):
+        values, affine = mosaic(files[0])
+    elif int(first.get("NumberOfFrames", 1)) > 1:
+        values, affine = enhanced(files)
+    else:
+        values, affine = reference(files)
+    if found.dtype.names:
+        found = np.stack([found[part] for part in found.dtype.names], -1)
+        found = np.moveaxis(found, -1, 0)
+        values = np.moveaxis(values, -1, 0)
     ras = np.diag([-1, -1, 1, 1]) @ affine
-    difference = float(np.abs(found.transpose(2, 1, 0).astype(float) - values).max())
+    difference = float(np.abs(found.swapaxes(-1, -3).astype(float) - values).max())
     sform, qform = image.get_sform(), image.get_qform()
     geometry = max(float(np.abs(sform - ras).max()), float(np.abs(qform - ras).max()))
     largest = max(1.0, float(np.abs(values).max()))
@@ -74,8 +122,14 @@ def main():
         for facts in json.loads((root / "expected.json").read_text())["series"]:
             folder = root / facts["folder"]
             files = [folder / name for name in facts["files"]]
+            if "mosaic" in facts:
+                jobs.append((folder, files, 1, facts["folder"]))
+                continue
             regular = facts["kind"] == "volume" and not {"gap", "tilt"} & set(facts["problems"])
-            if not regular or not all(file.is_file() for file in files) or len(files) < facts["slices"]:
+            if not regular or not all(file.is_file() for file in files):
+                continue
+            multiframe = len(files) < facts["slices"]
+            if multiframe and facts["modality"] not in ("CT", "MR"):
                 continue
             listed = subprocess.run([program, "inspect", "--json", str(folder)], capture_output=True, text=True)
             numbers = [line["series"] for line in map(json.loads, listed.stdout.splitlines())

@@ -1,5 +1,6 @@
-"""Fills `corpus/` from the fixtures: whole files, and the first frame of each with its geometry before it."""
+"""Fills `corpus/` from the fixtures: whole files, the first frame of each with its geometry before it, and folders."""
 
+import gzip
 import struct
 import sys
 import warnings
@@ -21,7 +22,7 @@ TARGETS = {
 
 
 def main() -> None:
-    folders = [FIXTURES / name for name in ("dicom", "regressions", "phantom", "standard")]
+    folders = [FIXTURES / name for name in ("dicom", "regressions", "phantom", "standard", "tiff", "mosaic")]
     files = [path for folder in folders + [Path(more) for more in sys.argv[1:]] for path in folder.rglob("*")]
     for path in files:
         if not path.is_file() or path.stat().st_size > 40_000:
@@ -43,6 +44,29 @@ def main() -> None:
         target = HERE / "corpus" / name
         target.mkdir(parents=True, exist_ok=True)
         (target / path.name).write_bytes(sizes + rest + frame)
+    volumes()
+
+
+def volumes() -> None:
+    """NIfTI files, and series as `folder` wants them: name, length and bytes of each file."""
+    for name in ("folder", "nifti"):
+        (HERE / "corpus" / name).mkdir(parents=True, exist_ok=True)
+    for path in (FIXTURES / "nifti").glob("*.nii*"):
+        packed = path.read_bytes()
+        plain = gzip.decompress(packed) if packed.startswith(b"\x1f\x8b") else packed
+        (HERE / "corpus/nifti" / path.name).write_bytes(packed)
+        (HERE / "corpus/nifti" / f"{path.name}.plain").write_bytes(plain)
+        (HERE / "corpus/folder" / path.name).write_bytes(entry(5, packed) + entry(3, plain) + entry(4, plain))
+    (HERE / "corpus/folder/zip").write_bytes(entry(6, (FIXTURES / "series/axial.zip").read_bytes()))
+    for folder in (FIXTURES / "series").iterdir():
+        if folder.is_dir():
+            files = sorted(folder.iterdir())
+            content = b"".join(entry(at % 2, path.read_bytes()) for at, path in enumerate(files))
+            (HERE / "corpus/folder" / folder.name).write_bytes(content)
+
+
+def entry(name: int, content: bytes) -> bytes:
+    return bytes([name]) + struct.pack(">H", len(content)) + content
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ImagingError {
     /// The bytes are none of the formats known here.
-    #[error("The file is not a DICOM, PNG or JPEG image.")]
+    #[error("The file is not a DICOM, NIfTI, PNG, JPEG or TIFF image.")]
     NotAnImage,
     /// A file of a known format that is not read here.
     #[error("The file is {format}, which is not read here.")]
@@ -18,10 +18,10 @@ pub enum ImagingError {
         /// What can be done about it.
         next_step: &'static str,
     },
-    /// A PNG or JPEG that its decoder rejects.
+    /// A PNG, JPEG or TIFF that its decoder rejects.
     #[error("The {format} file is damaged and cannot be decoded.")]
     Damaged {
-        /// `"PNG"` or `"JPEG"`.
+        /// `"PNG"`, `"JPEG"` or `"TIFF"`.
         format: &'static str,
     },
     /// A size that would not fit the memory set aside for one image.
@@ -134,7 +134,7 @@ impl ImagingError {
     /// What the person can do next, as one sentence.
     pub fn next_step(&self) -> &'static str {
         match self {
-            Self::NotAnImage => "Choose a DICOM, PNG or JPEG file.",
+            Self::NotAnImage => "Choose a DICOM, NIfTI, PNG, JPEG or TIFF file.",
             Self::OtherFormat { next_step, .. } => next_step,
             Self::Damaged { .. } | Self::DicomFrameDamaged { .. } => {
                 "Export or download the file again; if it still fails, the original is damaged."

@@ -4,7 +4,7 @@
 use crate::ImagingError;
 
 const UNPACK: &str = "Unpack it and open the files in it.";
-const AS_PNG: &str = "Save it as PNG, or as TIFF and then as PNG, without changing its size.";
+const AS_PNG: &str = "Save it as PNG, without changing its size.";
 const EXPORT: &str = "Export the image from the document as PNG.";
 
 /// First bytes, name with article, next step.
@@ -19,9 +19,6 @@ const SIGNATURES: &[(&[u8], &str, &str)] = &[
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive", UNPACK),
     (b"GIF8", "a GIF image", AS_PNG),
     (b"BM", "a BMP image", AS_PNG),
-    (b"II*\0", "a TIFF image", AS_PNG),
-    (b"MM\0*", "a TIFF image", AS_PNG),
-    (b"II+\0", "a BigTIFF image", AS_PNG),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 stream", AS_PNG),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 image", AS_PNG),
     (b"\xff\x0a", "a JPEG XL image", AS_PNG),

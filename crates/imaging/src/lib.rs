@@ -1,4 +1,4 @@
-//! Images in, masks out: opens DICOM, PNG and JPEG by content, renders a frame through a window,
+//! Images in, masks out: opens DICOM, NIfTI, PNG, JPEG and TIFF by content, renders a frame through a window,
 //! prepares it for the model as torchvision does, and turns mask logits into measured masks.
 //! Knows no tensor, no file name and no network; everything is a byte slice or a row-major buffer
 //! (`index = row * width + column`, row 0 at the top), never flipped between the file and the mask.
@@ -46,7 +46,7 @@ pub use components::connected_components;
 pub use dicom::dicom_attributes;
 pub use error::ImagingError;
 pub use mask::{BoundingBox, Mask};
-pub use picture::{Picture, PictureKind, Rgb8};
+pub use picture::{Picture, PictureKind, Region, Rgb8};
 pub use resize::{normalise, resize_square};
 pub use upsample::mask_from_logits;
 pub use window::Window;
@@ -54,7 +54,8 @@ pub use window::Window;
 pub use geometry::{Affine, Orientation, Vector};
 pub use nifti::{NiftiFile, write_nifti};
 
-/// Opens one file by its content: DICOM (with or without preamble and file meta group), PNG or JPEG.
+/// Opens one file by its content: DICOM (with or without preamble and file meta group), PNG,
+/// JPEG or TIFF.
 ///
 /// The first frame is decoded at once, so that a file that cannot be shown fails here and not later.
 ///

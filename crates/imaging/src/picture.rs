@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use crate::mask::BoundingBox;
 use crate::outliers;
 use crate::voi::Voi;
 use crate::{ImagingError, Window};
@@ -25,6 +26,17 @@ pub struct Rgb8 {
     pub height: usize,
     /// `[height, width, 3]`.
     pub pixels: Vec<u8>,
+}
+
+/// A part of an ultrasound picture that shows tissue at a scale of its own (PS3.3 C.8.5.5).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Region {
+    /// The pixels that it covers.
+    pub bounds: BoundingBox,
+    /// Whether its pixels are those that are seen where regions overlap (Region Flags, bit 0).
+    pub in_front: bool,
+    /// Distance of neighbouring rows and of neighbouring columns, in mm.
+    pub spacing_mm: [f64; 2],
 }
 
 /// The note for a default window that does not span all values.
@@ -80,6 +92,8 @@ pub(crate) struct Description {
     pub(crate) format: &'static str,
     pub(crate) modality: Option<String>,
     pub(crate) spacing_mm: Option<[f64; 2]>,
+    /// Parts of an ultrasound picture that have a scale.
+    pub(crate) regions: Vec<Region>,
     /// White is the smallest value (MONOCHROME1).
     pub(crate) inverted: bool,
 }
@@ -174,7 +188,7 @@ impl Picture {
         self.description.kind
     }
 
-    /// `"DICOM"`, `"PNG"` or `"JPEG"`.
+    /// `"DICOM"`, `"NIfTI"`, `"PNG"`, `"JPEG"` or `"TIFF"`.
     pub fn format(&self) -> &'static str {
         self.description.format
     }
@@ -192,10 +206,49 @@ impl Picture {
         self.description.spacing_mm
     }
 
+    /// The two-dimensional regions of an ultrasound picture, in the order of the file; empty for all others.
+    pub fn regions(&self) -> &[Region] {
+        &self.description.regions
+    }
+
+    /// The spacing that holds for everything within a box, such as that of a mask: the picture's own
+    /// ([`Self::pixel_spacing_mm`]), else that of the ultrasound region around the box. `None` for a box that
+    /// leaves its region, and where regions of different scales lie on one another.
+    pub fn pixel_spacing_mm_within(&self, bounds: BoundingBox) -> Option<[f64; 2]> {
+        if self.description.spacing_mm.is_some() {
+            return self.description.spacing_mm;
+        }
+        let overlap = |region: &&Region| {
+            let outer = region.bounds;
+            outer.left < bounds.right
+                && bounds.left < outer.right
+                && outer.top < bounds.bottom
+                && bounds.top < outer.bottom
+        };
+        let seen: Vec<&Region> = self.regions().iter().filter(overlap).collect();
+        let in_front = seen.iter().any(|region| region.in_front);
+        let mut seen = seen
+            .into_iter()
+            .filter(|region| region.in_front == in_front);
+        let region = seen.next()?;
+        let outer = region.bounds;
+        let inside = outer.left <= bounds.left
+            && outer.top <= bounds.top
+            && bounds.right <= outer.right
+            && bounds.bottom <= outer.bottom;
+        (inside && seen.all(|other| other.spacing_mm == region.spacing_mm))
+            .then_some(region.spacing_mm)
+    }
+
     /// The window that a gray picture opens with: the file's first, else its range of values, from
     /// which a few pixels far from the rest are left out.
     pub fn default_window(&self) -> Option<Window> {
         self.default_window
+    }
+
+    /// The shape of the transform of the first frame's window, `None` for a line.
+    pub(crate) fn voi(&self) -> Option<&Voi> {
+        self.source.as_ref()?.voi(0)
     }
 
     /// Whether a gray picture shows its smallest values white (MONOCHROME1).

@@ -7,10 +7,12 @@
 mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use medsam3_imaging::open;
+use medsam3_imaging::series::{MemorySource, SeriesReport, SharedSource, find};
 
 /// The system's allocator, which remembers the largest single request.
 struct Counting;
@@ -77,6 +79,8 @@ fn fixtures() -> Vec<(String, Vec<u8>)> {
     files.extend(common::files("regressions", &["dcm"]));
     files.extend(common::files("phantom", &["dcm", "png", "jpg"]));
     files.extend(common::files("standard", &["png", "jpg"]));
+    files.extend(common::files("tiff", &["tif"]));
+    files.extend(common::files("mosaic", &["dcm"]));
     files
 }
 
@@ -89,29 +93,153 @@ fn cut_files_never_panic() {
     }
 }
 
-#[test]
-fn flipped_bits_never_panic() {
-    let mut state = 20_261_123u32;
-    let mut next = |bound: usize| {
+/// Numbers below a bound, the same in every run.
+fn seeded(mut state: u32) -> impl FnMut(usize) -> usize {
+    move |bound: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         ((state >> 8) as usize) % bound
+    }
+}
+
+/// One to eight flipped bits, every other time near the start, where most of the structure is.
+fn flip(bytes: &mut [u8], round: usize, start: usize, next: &mut impl FnMut(usize) -> usize) {
+    let reach = if round.is_multiple_of(2) {
+        bytes.len()
+    } else {
+        bytes.len().min(start)
     };
+    for _ in 0..=next(8) {
+        let at = next(reach);
+        bytes[at] ^= 1 << next(8);
+    }
+}
+
+#[test]
+fn flipped_bits_never_panic() {
+    let mut next = seeded(20_261_123);
     for (name, bytes) in fixtures() {
         for round in 0..FLIPS_PER_FILE {
             let mut mutated = bytes.clone();
-            // Most of the structure is near the start of the data set.
-            let reach = if round % 2 == 0 {
-                mutated.len()
-            } else {
-                mutated.len().min(1600)
-            };
-            for _ in 0..=next(8) {
-                let at = next(reach);
-                mutated[at] ^= 1 << next(8);
-            }
+            flip(&mut mutated, round, 1600, &mut next);
             try_open(&mutated, &format!("{name} round {round}"));
         }
     }
+}
+
+/// Lists files, opens the first and last picture of every series, and makes volumes of what is one.
+fn try_list(files: Vec<(String, Vec<u8>)>, what: &str) {
+    let started = Instant::now();
+    let source = |(name, bytes)| Arc::new(MemorySource::new(name, bytes)) as SharedSource;
+    let listing = find(files.into_iter().map(source).collect());
+    for failure in &listing.failures {
+        assert!(failure.error.to_string().ends_with('.'), "{what}");
+    }
+    for series in &listing.series {
+        assert!(serde_json::to_string(&SeriesReport::of(series)).is_ok());
+        for slice in [0, series.slices() - 1] {
+            if let Ok((picture, frame)) = series.open(slice, series.frames() - 1) {
+                let _ = picture.render(frame, None);
+            }
+        }
+        if let Ok(volume) = series.volume() {
+            let _ = volume.turned_to_patient();
+        }
+    }
+    let elapsed = started.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{what} took {elapsed:?}");
+    let largest = LARGEST.load(Ordering::Relaxed);
+    assert!(largest <= MOST, "{what} asked for {largest} bytes");
+}
+
+/// As a whole file, and as header and values of a pair; packed ones also with flips below the compression.
+#[test]
+fn mutated_nifti_files_never_panic() {
+    let mut next = seeded(20_261_126);
+    let mut files = Vec::new();
+    for (name, bytes) in common::files("nifti", &["nii", "gz"]) {
+        let mut plain = Vec::new();
+        let mut stream = flate2::read::GzDecoder::new(bytes.as_slice());
+        if std::io::Read::read_to_end(&mut stream, &mut plain).is_ok() {
+            files.push((format!("plain {name}"), plain));
+        }
+        files.push((name, bytes));
+    }
+    assert!(files.len() >= 20);
+    for (name, bytes) in files {
+        for end in (0..bytes.len()).step_by(97) {
+            try_list(vec![("a.nii".into(), bytes[..end].to_vec())], &name);
+        }
+        for round in 0..FLIPS_PER_FILE {
+            let mut mutated = bytes.clone();
+            flip(&mut mutated, round, 352, &mut next);
+            let what = format!("{name} round {round}");
+            try_list(vec![("a.nii".into(), mutated.clone())], &what);
+            let pair = [("b.hdr", mutated), ("b.img", bytes.clone())];
+            try_list(pair.map(|(name, bytes)| (name.into(), bytes)).into(), &what);
+        }
+    }
+}
+
+/// One damaged file among the whole ones of a series, and damaged archives.
+#[test]
+fn mutated_folders_and_archives_never_panic() {
+    let mut next = seeded(20_261_127);
+    for folder in [
+        "axial",
+        "oblique",
+        "enhanced",
+        "time-points",
+        "duplicate",
+        "tilt",
+    ] {
+        let files = common::files(&format!("series/{folder}"), &["dcm"]);
+        for round in 0..FLIPS_PER_FILE * 2 {
+            let mut mutated = files.clone();
+            let hit = next(mutated.len());
+            flip(&mut mutated[hit].1, round, 1600, &mut next);
+            try_list(mutated, &format!("{folder} round {round}"));
+        }
+    }
+    let archive = common::fixture("series/axial.zip");
+    for end in (0..archive.len()).step_by(97) {
+        try_list(
+            vec![("a.zip".into(), archive[..end].to_vec())],
+            "cut archive",
+        );
+    }
+    for round in 0..FLIPS_PER_FILE * 10 {
+        let mut mutated = archive.clone();
+        // The directory is at the end.
+        mutated.reverse();
+        flip(&mut mutated, round, 700, &mut next);
+        mutated.reverse();
+        try_list(
+            vec![("a.zip".into(), mutated)],
+            &format!("archive round {round}"),
+        );
+    }
+}
+
+/// Pages and tags that lie on one another cost no more than the file is long.
+#[test]
+fn directories_on_top_of_each_other_end_soon() {
+    // Every directory is the next two bytes of a file of one repeated pattern.
+    let mut bytes = b"II*\0\x08\0\0\0".to_vec();
+    let mut entries = Vec::new();
+    for tag in [254u16, 256, 257, 258, 259, 262, 273, 277, 278, 279] {
+        entries.extend(tag.to_le_bytes());
+        entries.extend(3u16.to_le_bytes());
+        entries.extend(0x000F_FFFFu32.to_le_bytes());
+        entries.extend(8u32.to_le_bytes());
+    }
+    for page in 0..4000u32 {
+        bytes.extend(10u16.to_le_bytes());
+        bytes.extend(&entries);
+        bytes.extend((8 + (page + 1) * 126).to_le_bytes());
+    }
+    bytes.extend(vec![1; 2 << 20]);
+    try_open(&bytes, "directories");
+    try_list(vec![("a.tif".into(), bytes)], "directories");
 }
 
 /// A header that asks for 65535 x 65535 x 65535 frames costs nothing.

@@ -175,7 +175,7 @@ fn files_of_other_formats_are_named() {
     let files: [(&[u8], &str); 6] = [
         (b"PK\x03\x04\x14\0\0\0", "a ZIP archive"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "a gzip archive"),
-        (b"II*\0\x08\0\0\0", "a TIFF image"),
+        (b"\xff\x4f\xff\x51\0\x2f\0\0", "a JPEG 2000 stream"),
         (b"GIF89a", "a GIF image"),
         (b"\0\0\0\x18ftypheic", "a HEIC image"),
         (b"RIFF\x10\0\0\0WEBPVP8 ", "a WebP image"),

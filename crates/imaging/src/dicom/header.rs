@@ -84,7 +84,7 @@ impl Header {
     pub(super) fn notes(&self) -> Vec<&'static str> {
         let zero_slope = self.functions.iter().any(|functions| functions.zero_slope);
         let slope = zero_slope.then_some("The file's Rescale Slope of 0 is read as 1.");
-        self.spacing.note.into_iter().chain(slope).collect()
+        self.spacing.basis.note().into_iter().chain(slope).collect()
     }
 
     pub(super) fn functions(&self, frame: usize) -> Option<&FrameFunctions> {

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod color;
+mod csa;
 mod data_set;
 mod fragments;
 mod frames;
@@ -21,6 +22,7 @@ mod syntax;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod directory;
+pub(crate) mod mosaic;
 pub(crate) mod summary;
 
 pub use data_set::dicom_attributes;
@@ -48,6 +50,7 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Picture, ImagingError> {
         format: "DICOM",
         modality: header.modality.clone(),
         spacing_mm: header.spacing.mm,
+        regions: header.spacing.regions.clone(),
         inverted: header.photometric.is_inverted(),
     };
     let picture = Picture::from_source(description, header.frame_count, Box::new(source))?;

@@ -3,14 +3,17 @@
 //! Only the beginning of the file is read, as far as the pixel data.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
 use super::attributes::{self, Attributes};
 use super::layout::{guess, meta_group};
+use super::mosaic::{self, Mosaic};
 use super::nesting;
 use super::reader::Reader;
+use super::spacing;
 use super::syntax::{self, Encoding};
 use crate::ImagingError;
 use crate::geometry::{Orientation, Vector, add_scaled};
@@ -56,6 +59,8 @@ const WANTED: &[Tag] = &[
     tags::PIXEL_ASPECT_RATIO,
     tags::BURNED_IN_ANNOTATION,
     tags::PIXEL_SPACING_CALIBRATION_TYPE,
+    mosaic::CSA_CREATOR,
+    mosaic::CSA_IMAGE_HEADER,
     tags::DETECTOR_INFORMATION_SEQUENCE,
     tags::GRID_FRAME_OFFSET_VECTOR,
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
@@ -74,8 +79,12 @@ pub(crate) struct Summary {
     pub(crate) modality: Option<String>,
     pub(crate) instance_number: Option<i64>,
     pub(crate) transfer_syntax: String,
+    /// Of one frame; of a mosaic, of one tile.
     pub(crate) rows: usize,
+    /// Of one frame; of a mosaic, of one tile.
     pub(crate) columns: usize,
+    /// How the picture is cut into the frames.
+    pub(crate) mosaic: Option<Mosaic>,
     pub(crate) has_pixels: bool,
     /// Facts of this file alone.
     pub(crate) problems: Vec<Problem>,
@@ -106,9 +115,9 @@ pub(crate) struct FramePlace {
     /// Between columns, between rows.
     pub(crate) spacing_mm: Option<[f64; 2]>,
     /// Kind of picture: image type, echo, diffusion weighting.
-    pub(crate) meaning: String,
+    pub(crate) meaning: Arc<str>,
     /// Time point, cardiac phase, acquisition.
-    pub(crate) time: String,
+    pub(crate) time: Arc<str>,
 }
 
 /// Reads the header of a file.
@@ -118,7 +127,13 @@ pub(crate) struct FramePlace {
 /// [`ImagingError::NotAnImage`] for what is no DICOM, else what is wrong with the file.
 pub(crate) fn read(source: &dyn Source) -> Result<Summary, ImagingError> {
     let (elements, encoding, uid) = select(source, WANTED)?;
-    summary(&elements, encoding, uid)
+    // A frame takes a bit at least, unless the whole file is packed.
+    let syntax = uid.as_deref().and_then(|uid| syntax::from_uid(uid).ok());
+    let most_frames = match syntax {
+        Some(syntax) if syntax.deflated => u64::MAX,
+        _ => source.size().saturating_mul(8),
+    };
+    summary(&elements, encoding, uid, most_frames)
 }
 
 /// The elements with the wanted tags, how they are encoded, and the transfer syntax that the file declares.
@@ -233,6 +248,7 @@ fn summary(
     elements: &Elements,
     encoding: Encoding,
     transfer_syntax: Option<String>,
+    most_frames: u64,
 ) -> Result<Summary, ImagingError> {
     let object = attributes::parse(&elements.header, encoding)?;
     let attributes = Attributes::new(&object);
@@ -254,13 +270,30 @@ fn summary(
     if has_type(&["LOCALIZER", "SCOUT"]) {
         problems.push(Problem::Localizer);
     }
-    if has_type(&["MOSAIC"]) {
-        problems.push(Problem::Mosaic);
-    }
     if attributes.text(tags::BURNED_IN_ANNOTATION).as_deref() == Some("YES") {
         problems.push(Problem::BurnedInText);
     }
     let spacing_mm = spacing(attributes, &mut problems);
+    let (mut rows, mut columns) = (dimension(tags::ROWS), dimension(tags::COLUMNS));
+    let count = if elements.has_pixels {
+        frame_count(attributes, most_frames)?
+    } else {
+        1
+    };
+    let mut frames = frames(attributes, spacing_mm, &image_type, count);
+    let mut mosaic = None;
+    if has_type(&["MOSAIC"]) {
+        if let [whole] = frames.as_slice() {
+            mosaic = mosaic::read(attributes, [rows, columns], whole);
+        }
+        if mosaic.is_none() {
+            problems.push(Problem::Mosaic);
+        }
+    }
+    let mosaic = mosaic.map(|(mosaic, tiles)| {
+        (rows, columns, frames) = (mosaic.rows, mosaic.columns, tiles);
+        mosaic
+    });
     Ok(Summary {
         sop_class: uid(tags::SOP_CLASS_UID).unwrap_or_default(),
         sop_instance: uid(tags::SOP_INSTANCE_UID).unwrap_or_default(),
@@ -273,11 +306,12 @@ fn summary(
             .filter(|text| text.len() <= 16 && text.chars().all(|c| c.is_ascii_alphanumeric())),
         instance_number: attributes.integer(tags::INSTANCE_NUMBER),
         transfer_syntax: transfer_syntax.unwrap_or_else(|| encoding.uid().to_owned()),
-        rows: dimension(tags::ROWS),
-        columns: dimension(tags::COLUMNS),
+        rows,
+        columns,
+        mosaic,
         has_pixels: elements.has_pixels,
         problems,
-        frames: frames(attributes, spacing_mm, &image_type)?,
+        frames,
     })
 }
 
@@ -286,85 +320,30 @@ fn texts(attributes: Attributes<'_>, tag: Tag) -> String {
     attributes.raw_text(tag).unwrap_or_default()
 }
 
-/// Pixel Spacing, the spacing at the detector, or that of an ultrasound region: between columns, rows.
+/// Distances of columns and of rows for frames whose functional groups give none, and what is to be said.
 fn spacing(attributes: Attributes<'_>, problems: &mut Vec<Problem>) -> Option<[f64; 2]> {
-    if let Some(spacing) = pair(attributes, tags::PIXEL_SPACING) {
-        // PS3.3 10.7.1.3: equal to the detector's spacing and without a calibration, it is the
-        // detector's spacing, magnified by an unknown factor in the patient.
-        let detector = pair(attributes, tags::IMAGER_PIXEL_SPACING) == Some(spacing)
-            && attributes
-                .text(tags::PIXEL_SPACING_CALIBRATION_TYPE)
-                .is_none();
-        if !detector {
-            return Some(spacing);
-        }
-    }
-    if let Some([column, row]) = pair(attributes, tags::IMAGER_PIXEL_SPACING) {
-        let factor = attributes.decimal(tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION_FACTOR)?;
-        if factor <= 0.0 {
-            return None;
-        }
-        problems.push(Problem::SpacingFromMagnification);
-        return Some([column / factor, row / factor]);
-    }
-    if let Some(spacing) = region_spacing(attributes) {
-        problems.push(Problem::SpacingFromUltrasoundRegion);
-        return Some(spacing);
-    }
+    let spacing = spacing::of_image(attributes);
+    problems.extend(spacing.basis.problem());
     let ratio = attributes.integers(tags::PIXEL_ASPECT_RATIO);
-    if matches!(ratio.as_slice(), &[vertical, horizontal] if vertical != horizontal) {
+    if spacing.mm.is_none()
+        && matches!(ratio.as_slice(), &[vertical, horizontal] if vertical != horizontal)
+    {
         problems.push(Problem::PixelAspectRatio);
     }
-    None
+    spacing.mm.map(by_axis)
 }
 
-/// The spacing that all two-dimensional regions of an ultrasound picture have (PS3.3 C.8.5.5).
-fn region_spacing(attributes: Attributes<'_>) -> Option<[f64; 2]> {
-    let mut common: Option<[f64; 2]> = None;
-    for region in attributes.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS) {
-        // Spatial format 1 is two-dimensional, unit 3 is centimetres.
-        let is = |tag, value| region.integer(tag) == Some(value);
-        if !is(tags::REGION_SPATIAL_FORMAT, 1)
-            || !is(tags::PHYSICAL_UNITS_X_DIRECTION, 3)
-            || !is(tags::PHYSICAL_UNITS_Y_DIRECTION, 3)
-        {
-            continue;
-        }
-        let delta = |tag| Some(region.decimal(tag)?.abs() * 10.0).filter(|&delta| delta > 0.0);
-        let spacing = [
-            delta(tags::PHYSICAL_DELTA_X)?,
-            delta(tags::PHYSICAL_DELTA_Y)?,
-        ];
-        let alike = |common: [f64; 2]| {
-            let near = |(a, b): (f64, f64)| (a - b).abs() <= 1e-3 * b;
-            spacing.into_iter().zip(common).all(near)
-        };
-        if !common.is_none_or(alike) {
-            return None;
-        }
-        common = common.or(Some(spacing));
-    }
-    common
-}
-
-/// A pair "row spacing, column spacing" of the standard as distances of columns and of rows.
-fn pair(attributes: Attributes<'_>, tag: Tag) -> Option<[f64; 2]> {
-    match attributes.decimals(tag).as_slice() {
-        &[row, column] if row > 0.0 && column > 0.0 => Some([column, row]),
-        _ => None,
-    }
+/// Rows first is the order of the standard, columns first that of the axes of a volume.
+fn by_axis([row, column]: [f64; 2]) -> [f64; 2] {
+    [column, row]
 }
 
 fn vector(numbers: &[f64]) -> Option<Vector> {
     <[f64; 3]>::try_from(numbers).ok()
 }
 
-/// The frames of a file: by its functional groups, by the vectors of older multi-frame objects, or one.
-fn frames(
-    attributes: Attributes<'_>,
-    spacing_mm: Option<[f64; 2]>,
-    image_type: &str,
-) -> Result<Vec<FramePlace>, ImagingError> {
+/// Number of Frames, which the file must have room for.
+fn frame_count(attributes: Attributes<'_>, most: u64) -> Result<usize, ImagingError> {
     let count = attributes.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
     let count = u64::try_from(count).unwrap_or(1).max(1);
     if count > MAX_FRAMES {
@@ -374,7 +353,22 @@ fn frames(
             limit: MAX_FRAMES,
         });
     }
-    let count = count as usize;
+    if count > most {
+        return Err(ImagingError::DicomTruncated {
+            expected: count.div_ceil(8),
+            found: most / 8,
+        });
+    }
+    Ok(count as usize)
+}
+
+/// The frames of a file: by its functional groups, by the vectors of older multi-frame objects, or one.
+fn frames(
+    attributes: Attributes<'_>,
+    spacing_mm: Option<[f64; 2]>,
+    image_type: &str,
+    count: usize,
+) -> Vec<FramePlace> {
     let whole = FramePlace {
         position: vector(&attributes.decimals(tags::IMAGE_POSITION_PATIENT)),
         orientation: Orientation::from_cosines(
@@ -386,7 +380,8 @@ fn frames(
             attributes,
             image_type,
             &[tags::ECHO_NUMBERS, tags::ECHO_TIME, tags::DIFFUSION_B_VALUE],
-        ),
+        )
+        .into(),
         time: describe(
             attributes,
             "",
@@ -397,7 +392,8 @@ fn frames(
                 tags::ACQUISITION_TIME,
                 tags::CONTENT_TIME,
             ],
-        ),
+        )
+        .into(),
     };
     let shared = attributes
         .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
@@ -421,11 +417,11 @@ fn frames(
             .any(|sequence| group.items(sequence).next().is_some())
         });
     if placed {
-        return Ok((0..count)
+        return (0..count)
             .map(|frame| of_groups(groups.get(frame).copied(), shared, &whole))
-            .collect());
+            .collect();
     }
-    Ok(older_frames(attributes, &whole, count))
+    older_frames(attributes, &whole, count)
 }
 
 /// What the functional groups of one frame say; a group of the frame goes before that of all frames.
@@ -462,7 +458,7 @@ fn of_groups(
             ),
         )
     };
-    let mut meaning = whole.meaning.clone();
+    let mut meaning = whole.meaning.to_string();
     for (sequence, tag) in [
         (tags::MR_IMAGE_FRAME_TYPE_SEQUENCE, tags::FRAME_TYPE),
         (tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, tags::FRAME_TYPE),
@@ -475,7 +471,7 @@ fn of_groups(
             meaning.push_str(&texts(item, tag));
         }
     }
-    let mut time = whole.time.clone();
+    let mut time = whole.time.to_string();
     if let Some(content) = item(tags::FRAME_CONTENT_SEQUENCE) {
         for tag in [
             tags::TEMPORAL_POSITION_INDEX,
@@ -492,10 +488,11 @@ fn of_groups(
         orientation: orientation.as_deref().and_then(Orientation::from_cosines),
         in_patient,
         spacing_mm: item(tags::PIXEL_MEASURES_SEQUENCE)
-            .and_then(|measures| pair(measures, tags::PIXEL_SPACING))
+            .and_then(|measures| spacing::pair(measures, tags::PIXEL_SPACING))
+            .map(by_axis)
             .or(whole.spacing_mm),
-        meaning,
-        time,
+        meaning: meaning.into(),
+        time: time.into(),
     }
 }
 

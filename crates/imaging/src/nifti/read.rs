@@ -108,24 +108,41 @@ impl NiftiFile {
         Ok(bytes)
     }
 
+    /// Whether all values that the header promises are there, before memory is taken for them.
+    pub(crate) fn check_length(&self) -> Result<(), ImagingError> {
+        let found = if self.packed {
+            self.unpack()?.len() as u64
+        } else {
+            self.values.size()
+        };
+        if found < self.needed() {
+            return Err(bad("it is cut short"));
+        }
+        Ok(())
+    }
+
+    /// Bytes of the file with the values up to the last of them.
+    fn needed(&self) -> u64 {
+        let voxels = self
+            .sizes()
+            .iter()
+            .fold(1u64, |product, &size| product.saturating_mul(size as u64));
+        voxels
+            .saturating_mul(self.header.kind.bytes() as u64)
+            .saturating_add(self.header.offset)
+    }
+
     fn unpack(&self) -> Result<Arc<Vec<u8>>, ImagingError> {
         if let Some(bytes) = self.unpacked.get() {
             return Ok(Arc::clone(bytes));
         }
-        let [columns, rows, slices, volumes] = self.sizes();
-        let voxels = [columns, rows, slices, volumes]
-            .iter()
-            .fold(1u64, |product, &size| product.saturating_mul(size as u64));
-        let needed = voxels
-            .saturating_mul(self.header.kind.bytes() as u64)
-            .saturating_add(self.header.offset);
         let packed = read_all(self.values.as_ref())?;
         let mut bytes = Vec::new();
         let damaged = |_cause| bad("its compression is damaged");
         let mut stream = MultiGzDecoder::new(packed.as_slice());
         stream
             .by_ref()
-            .take(needed)
+            .take(self.needed())
             .read_to_end(&mut bytes)
             .map_err(damaged)?;
         // The checksum is behind the last byte.
@@ -189,6 +206,7 @@ impl NiftiFile {
             format: "NIfTI",
             modality: None,
             spacing_mm: self.spacing_mm().map(|[column, row, _]| [row, column]),
+            regions: Vec::new(),
             inverted: false,
         };
         Ok(Picture::single(description, frame, window))

@@ -385,7 +385,7 @@ fn same_meanings(positions: &mut [Position<'_>]) {
         first
             .items
             .iter()
-            .position(|item| item.place.meaning == meaning)
+            .position(|item| *item.place.meaning == *meaning)
     };
     for position in others {
         let known = position

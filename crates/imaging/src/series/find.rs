@@ -8,9 +8,10 @@ use super::arrange::{Arranged, arrange};
 use super::problem::Problem;
 use super::source::SharedSource;
 use super::{Kind, Pixels, Series, archive, picture_size};
+use crate::dicom::mosaic;
 use crate::dicom::summary::{self, Summary};
 use crate::nifti::{self, NiftiFile, Part};
-use crate::{ImagingError, standard};
+use crate::{ImagingError, Picture, standard};
 
 /// Bytes that tell what a file is: NIfTI's magic stands at 344.
 const SNIFFED_BYTES: usize = 348;
@@ -21,6 +22,17 @@ pub(super) struct File {
     pub(super) source: SharedSource,
     /// `None` outside DICOM.
     pub(super) summary: Option<Summary>,
+}
+
+impl File {
+    /// Reads and opens the file; the tiles of a mosaic are its frames.
+    pub(super) fn open(&self) -> Result<Picture, ImagingError> {
+        let picture = crate::open(&super::read_all(self.source.as_ref())?)?;
+        match self.summary.as_ref().and_then(|summary| summary.mosaic) {
+            Some(mosaic) => mosaic::cut(picture, mosaic),
+            None => Ok(picture),
+        }
+    }
 }
 
 /// What was found.
@@ -360,19 +372,25 @@ fn of_nifti(source: SharedSource, file: NiftiFile) -> Series {
     }
 }
 
-/// A PNG or JPEG: an image of its own, opened for its size.
+/// A PNG or JPEG, which is one image, or a TIFF, whose pages are a stack; opened for its size.
 fn of_picture(source: &SharedSource) -> Result<Series, ImagingError> {
-    let (format, rows, columns) = picture_size::read(&super::read_all(source.as_ref())?)?;
+    let size = picture_size::read(&super::read_all(source.as_ref())?)?;
     let file = File {
         source: Arc::clone(source),
         summary: None,
     };
     let pixels = Pixels::Files {
         files: vec![file],
-        pictures: vec![(0, 0)],
+        pictures: (0..size.pages).map(|page| (0, page)).collect(),
     };
     Ok(Series {
+        kind: if size.pages > 1 {
+            Kind::Stack
+        } else {
+            Kind::Image
+        },
+        slices: size.pages,
         problems: vec![Problem::NoSpacing],
-        ..plain(format, rows, columns, pixels)
+        ..plain(size.format, size.rows, size.columns, pixels)
     })
 }

@@ -74,6 +74,8 @@ pub struct PictureInfo<'a> {
     pub name: &'a str,
     /// Frame in the file, from 0.
     pub frame: usize,
+    /// Which tile of the frame, where it is a mosaic.
+    pub tile: Option<usize>,
     /// SOP Class UID, empty outside DICOM.
     pub sop_class: &'a str,
     /// SOP Instance UID, empty outside DICOM.
@@ -129,7 +131,7 @@ impl Series {
         self.kind
     }
 
-    /// `"DICOM"`, `"NIfTI"`, `"PNG"` or `"JPEG"`.
+    /// `"DICOM"`, `"NIfTI"`, `"PNG"`, `"JPEG"` or `"TIFF"`.
     pub fn format(&self) -> &'static str {
         self.format
     }
@@ -223,9 +225,11 @@ impl Series {
                 let file = files.get(file)?;
                 let summary = file.summary.as_ref();
                 let place = summary.and_then(|summary| summary.frames.get(frame));
+                let mosaic = summary.is_some_and(|summary| summary.mosaic.is_some());
                 Some(PictureInfo {
                     name: file.source.name(),
-                    frame,
+                    frame: if mosaic { 0 } else { frame },
+                    tile: mosaic.then_some(frame),
                     sop_class: summary.map_or("", |summary| &summary.sop_class),
                     sop_instance: summary.map_or("", |summary| &summary.sop_instance),
                     position: place.and_then(|place| place.position),
@@ -236,6 +240,7 @@ impl Series {
             Pixels::Nifti { source, .. } => Some(PictureInfo {
                 name: source.name(),
                 frame: self.index(slice, frame).ok()?,
+                tile: None,
                 sop_class: "",
                 sop_instance: "",
                 position: None,
@@ -281,7 +286,7 @@ impl Series {
                 };
                 let &(file, frame) = pictures.get(index).ok_or_else(|| missing.clone())?;
                 let file = files.get(file).ok_or(missing)?;
-                Ok((crate::open(&read_all(file.source.as_ref())?)?, frame))
+                Ok((file.open()?, frame))
             }
             Pixels::Nifti { file, .. } => Ok((file.picture(slice, frame)?, 0)),
         }

@@ -10,7 +10,7 @@ use crate::geometry::Affine;
 pub struct SeriesReport {
     /// `image`, `stack`, `volume` or `cine`.
     pub kind: Kind,
-    /// `"DICOM"`, `"NIfTI"`, `"PNG"` or `"JPEG"`.
+    /// `"DICOM"`, `"NIfTI"`, `"PNG"`, `"JPEG"` or `"TIFF"`.
     pub format: &'static str,
     /// Modality (0008,0060).
     pub modality: Option<String>,

@@ -2,7 +2,7 @@
 //! Only what is a volume becomes one: a sheared or irregular series is refused with the reason. Where
 //! slices are missing, their places are filled with the smallest value and named.
 
-use super::{Kind, Pixels, Problem, Series, read_all};
+use super::{Kind, Pixels, Problem, Series};
 use crate::geometry::Affine;
 use crate::nifti::Slice;
 use crate::{ImagingError, PictureKind};
@@ -108,13 +108,11 @@ impl Series {
                     let picture = match &mut opened {
                         Some((name, picture)) if *name == file => picture,
                         _ => {
-                            let source = files.get(file).map(|file| &file.source);
-                            let source = source.ok_or(ImagingError::FrameOutOfRange {
+                            let source = files.get(file).ok_or(ImagingError::FrameOutOfRange {
                                 frame: file,
                                 count: files.len(),
                             })?;
-                            let picture = crate::open(&read_all(source.as_ref())?)?;
-                            let (_, picture) = opened.insert((file, picture));
+                            let (_, picture) = opened.insert((file, source.open()?));
                             picture
                         }
                     };
@@ -128,6 +126,7 @@ impl Series {
                 }
             }
             Pixels::Nifti { file, .. } => {
+                file.check_length()?;
                 for frame in 0..self.frames {
                     for slice in 0..self.slices {
                         match file.slice(slice, frame)? {

@@ -1,6 +1,8 @@
-//! PNG and JPEG through the `image` crate: gray stays gray (16 bits included), everything else is RGB; what is
-//! transparent lies on black. The EXIF orientation of both is honoured, as every viewer does, so that masks match
+//! PNG and JPEG through the `image` crate, TIFF in `tiff`: gray stays gray (16 bits included), everything else is
+//! RGB; what is transparent lies on black. The orientation of all is honoured, as every viewer does, so that masks match
 //! what is seen. Lossless and 12-bit JPEG, which that crate does not read, go through the codecs of DICOM.
+
+pub(crate) mod tiff;
 
 use std::io::Cursor;
 
@@ -15,23 +17,29 @@ use crate::outliers;
 use crate::picture::{Description, Frame, OUTLIERS_LEFT_OUT};
 use crate::{ImagingError, Picture, PictureKind, Window};
 
-/// PNG or JPEG by the first bytes, `None` for anything else.
+/// PNG, JPEG or TIFF by the first bytes, `None` for anything else.
 pub(crate) fn sniff(bytes: &[u8]) -> Option<ImageFormat> {
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         Some(ImageFormat::Png)
     } else if bytes.starts_with(b"\xff\xd8\xff") {
         Some(ImageFormat::Jpeg)
+    } else if tiff::is_tiff(bytes) && bytes.get(128..132) != Some(b"DICM".as_slice()) {
+        // A DICOM file may have a TIFF header in its preamble (PS3.10 7.1).
+        Some(ImageFormat::Tiff)
     } else {
         None
     }
 }
 
-/// Decodes a PNG or JPEG.
+/// Decodes a PNG, JPEG or TIFF.
 ///
 /// # Errors
 ///
-/// [`ImagingError::TooLarge`] or [`ImagingError::Damaged`].
+/// [`ImagingError::TooLarge`], [`ImagingError::Damaged`] or [`ImagingError::OtherFormat`].
 pub(crate) fn open(bytes: &[u8], format: ImageFormat) -> Result<Picture, ImagingError> {
+    if format == ImageFormat::Tiff {
+        return tiff::open(bytes);
+    }
     let format_name = if format == ImageFormat::Png {
         "PNG"
     } else {
@@ -169,6 +177,7 @@ fn picture(image: DynamicImage, format: &'static str) -> Picture {
         format,
         modality: None,
         spacing_mm: None,
+        regions: Vec::new(),
         inverted: false,
     };
     let image = on_black(image);
@@ -202,15 +211,17 @@ fn picture(image: DynamicImage, format: &'static str) -> Picture {
     }
 }
 
+/// Values of a pixel on black. None is larger than it was, so every one fits its type again.
+fn over<const N: usize>(pixel: [u32; N], alpha: u32, white: u32) -> [u32; N] {
+    // Two numbers of 16 bits fit 32 bits.
+    pixel.map(|value| (value * alpha + white / 2) / white)
+}
+
 /// The image without its alpha channel, over black.
 fn on_black(image: DynamicImage) -> DynamicImage {
-    fn over<const N: usize>(pixel: [u32; N], alpha: u32, white: u32) -> [u32; N] {
-        pixel.map(|value| (value * alpha + white / 2) / white)
-    }
     let (width, height) = (image.width(), image.height());
     let eight = u32::from(u8::MAX);
     let sixteen = u32::from(u16::MAX);
-    // Never larger than what it was multiplied with, so every value fits its type again.
     match image {
         DynamicImage::ImageLumaA8(from) => {
             DynamicImage::ImageLuma8(image::ImageBuffer::from_fn(width, height, |x, y| {
