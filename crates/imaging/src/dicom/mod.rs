@@ -7,6 +7,7 @@ mod color;
 mod fragments;
 mod frames;
 mod functions;
+mod groups;
 mod header;
 mod layout;
 mod names;
@@ -20,6 +21,7 @@ mod syntax;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod directory;
+pub mod segmentation;
 pub(crate) mod summary;
 
 use crate::picture::Description;
@@ -31,7 +33,7 @@ use crate::{ImagingError, Picture, PictureKind};
 ///
 /// [`ImagingError::NotAnImage`] for bytes that are no DICOM, else the typed reason.
 pub(crate) fn open(bytes: &[u8]) -> Result<Picture, ImagingError> {
-    let file = layout::read(bytes)?;
+    let file = layout::read(bytes, &[])?;
     let header = header::read(&file)?;
     let source = frames::Frames::new(&file, &header)?;
     let description = Description {
