@@ -42,6 +42,8 @@ mod geometry;
 mod nifti;
 pub mod series;
 
+pub use dicom::segmentation as segmentation_file;
+
 pub use components::connected_components;
 pub use dicom::dicom_attributes;
 pub use error::ImagingError;

@@ -9,6 +9,7 @@ mod data_set;
 mod fragments;
 mod frames;
 mod functions;
+mod groups;
 mod header;
 mod layout;
 mod names;
@@ -23,6 +24,7 @@ mod syntax;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod directory;
 pub(crate) mod mosaic;
+pub mod segmentation;
 pub(crate) mod summary;
 
 pub use data_set::dicom_attributes;
@@ -36,7 +38,7 @@ use crate::{ImagingError, Picture, PictureKind};
 ///
 /// [`ImagingError::NotAnImage`] for bytes that are no DICOM, else the typed reason.
 pub(crate) fn open(bytes: &[u8]) -> Result<Picture, ImagingError> {
-    let file = layout::read(bytes)?;
+    let file = layout::read(bytes, &[])?;
     let header = header::read(&file)?;
     let source = frames::Frames::new(&file, &header)?;
     let description = Description {

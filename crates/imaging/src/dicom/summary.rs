@@ -9,6 +9,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
 use super::attributes::{self, Attributes};
+use super::groups::{Group, Groups};
 use super::layout::{guess, meta_group};
 use super::mosaic::{self, Mosaic};
 use super::nesting;
@@ -338,7 +339,15 @@ fn by_axis([row, column]: [f64; 2]) -> [f64; 2] {
     [column, row]
 }
 
-fn vector(numbers: &[f64]) -> Option<Vector> {
+/// A pair "row spacing, column spacing" of the standard as distances of columns and of rows.
+pub(super) fn pair(attributes: Attributes<'_>, tag: Tag) -> Option<[f64; 2]> {
+    match attributes.decimals(tag).as_slice() {
+        &[row, column] if row > 0.0 && column > 0.0 => Some([column, row]),
+        _ => None,
+    }
+}
+
+pub(super) fn vector(numbers: &[f64]) -> Option<Vector> {
     <[f64; 3]>::try_from(numbers).ok()
 }
 
@@ -395,47 +404,28 @@ fn frames(
         )
         .into(),
     };
-    let shared = attributes
-        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
-        .next();
-    let groups: Vec<_> = attributes
-        .items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
-        .collect();
+    let groups = Groups::of(attributes);
     // A classic object with an empty item of functional groups is still classic.
-    let placed = [shared, groups.first().copied()]
-        .into_iter()
-        .flatten()
-        .any(|group| {
-            [
-                tags::PIXEL_MEASURES_SEQUENCE,
-                tags::PLANE_POSITION_SEQUENCE,
-                tags::PLANE_ORIENTATION_SEQUENCE,
-                tags::PLANE_POSITION_VOLUME_SEQUENCE,
-                tags::PLANE_ORIENTATION_VOLUME_SEQUENCE,
-            ]
-            .into_iter()
-            .any(|sequence| group.items(sequence).next().is_some())
-        });
+    let placed = [
+        tags::PIXEL_MEASURES_SEQUENCE,
+        tags::PLANE_POSITION_SEQUENCE,
+        tags::PLANE_ORIENTATION_SEQUENCE,
+        tags::PLANE_POSITION_VOLUME_SEQUENCE,
+        tags::PLANE_ORIENTATION_VOLUME_SEQUENCE,
+    ]
+    .into_iter()
+    .any(|sequence| groups.frame(0).item(sequence).is_some());
     if placed {
         return (0..count)
-            .map(|frame| of_groups(groups.get(frame).copied(), shared, &whole))
+            .map(|frame| of_groups(groups.frame(frame), &whole))
             .collect();
     }
     older_frames(attributes, &whole, count)
 }
 
 /// What the functional groups of one frame say; a group of the frame goes before that of all frames.
-fn of_groups(
-    frame: Option<Attributes<'_>>,
-    shared: Option<Attributes<'_>>,
-    whole: &FramePlace,
-) -> FramePlace {
-    let item = |sequence| {
-        [frame, shared]
-            .into_iter()
-            .flatten()
-            .find_map(|group| group.items(sequence).next())
-    };
+fn of_groups(group: Group<'_>, whole: &FramePlace) -> FramePlace {
+    let item = |sequence| group.item(sequence);
     let decimals = |sequence, tag| item(sequence).map(|item| item.decimals(tag));
     let in_patient = item(tags::PLANE_POSITION_VOLUME_SEQUENCE).is_none();
     let (position, orientation) = if in_patient {
