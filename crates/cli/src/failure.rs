@@ -6,6 +6,7 @@ use medsam3_corpus::import::ImportError;
 use medsam3_engine::EngineError;
 use medsam3_eval::EvalError;
 use medsam3_imaging::ImagingError;
+use medsam3_segmentation::SegmentationError;
 use medsam3_train::TrainError;
 use medsam3_weights::{CheckpointError, WeightsError};
 use serde::Serialize;
@@ -81,6 +82,8 @@ pub fn describe(error: &anyhow::Error) -> Failure {
     } else if let Some(e) = error.downcast_ref::<TrainError>() {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<EvalError>() {
+        (e.code(), Some(e.next_step()))
+    } else if let Some(e) = error.downcast_ref::<SegmentationError>() {
         (e.code(), Some(e.next_step()))
     } else if let Some(e) = error.downcast_ref::<CommandError>() {
         (e.code, Some(e.next_step))

@@ -1,8 +1,8 @@
 //! Progress on a terminal; silence where standard error is a file or a pipe.
 
-use std::cell::Cell;
 use std::io::IsTerminal as _;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -12,13 +12,13 @@ use medsam3_engine::{CancelToken, Control, Progress, Stage};
 #[derive(Clone)]
 pub struct Batch {
     bar: Option<ProgressBar>,
-    images: Rc<Images>,
+    images: Arc<Images>,
 }
 
 struct Images {
     total: usize,
-    done: Cell<usize>,
-    begun: Cell<Option<Instant>>,
+    done: AtomicUsize,
+    begun: OnceLock<Instant>,
 }
 
 impl Batch {
@@ -35,12 +35,12 @@ impl Batch {
         });
         let images = Images {
             total,
-            done: Cell::new(0),
-            begun: Cell::new(None),
+            done: AtomicUsize::new(0),
+            begun: OnceLock::new(),
         };
         Self {
             bar,
-            images: Rc::new(images),
+            images: Arc::new(images),
         }
     }
 
@@ -50,7 +50,7 @@ impl Batch {
         let Some(bar) = self.bar.clone() else {
             return control;
         };
-        let images = Rc::clone(&self.images);
+        let images = Arc::clone(&self.images);
         control.on_progress(move |progress| {
             bar.set_prefix(images.prefix());
             draw(&bar, &progress);
@@ -59,14 +59,12 @@ impl Batch {
 
     /// The next image begins.
     pub fn begin(&self) {
-        if self.images.begun.get().is_none() {
-            self.images.begun.set(Some(Instant::now()));
-        }
+        let _ = self.images.begun.set(Instant::now());
     }
 
     /// An image is done.
     pub fn finish(&self) {
-        self.images.done.set(self.images.done.get() + 1);
+        self.images.done.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -76,7 +74,7 @@ impl Images {
         let (Some(begun), true) = (self.begun.get(), self.total > 1) else {
             return String::new();
         };
-        let (done, total) = (self.done.get(), self.total);
+        let (done, total) = (self.done.load(Ordering::Relaxed), self.total);
         let left = match u32::try_from(done) {
             Ok(some @ 1..) => {
                 let rest = u32::try_from(total - done.min(total)).unwrap_or(u32::MAX);

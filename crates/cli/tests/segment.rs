@@ -78,7 +78,8 @@ fn a_record_and_a_mask_for_every_input_and_prompt() {
     let table = std::fs::read_to_string(fixture.path("masks/measurements.csv")).unwrap();
     assert_eq!(table.lines().count(), 3);
     assert!(table.starts_with(
-        "input,frame,prompt,presence,score,instances,area_px,area_mm2,words_known,mask,model\n"
+        "input,series,slice,frame,prompt,presence,score,instances,area_px,area_mm2,slices,volume_ml,mean,\
+         standard_deviation,minimum,maximum,unit,words_known,mask,model\n"
     ));
 }
 
@@ -106,16 +107,16 @@ fn bad_usage_exits_with_2_and_says_why() {
         "40,400",
     );
     refused(
-        &[
-            "phantom.png",
-            "--prompt",
-            "lung",
-            "--out",
-            "x",
-            "--formats",
-            "nifti",
-        ],
-        "not in this version",
+        &["phantom.png", "--prompt", "lung", "--formats", "gif"],
+        "png, nifti, seg, rtstruct and csv are",
+    );
+    refused(
+        &["phantom.png", "--prompt", "lung", "--slices", "5-4"],
+        "counted from 1",
+    );
+    refused(
+        &["phantom.png", "--prompt", "lung", "--window", "spleen"],
+        "soft-tissue",
     );
     refused(
         &["phantom.png", "--prompt", "lung", "--size", "57"],

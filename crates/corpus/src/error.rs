@@ -40,6 +40,14 @@ pub enum CorpusError {
         /// Why.
         source: image::ImageError,
     },
+    /// An image of the corpus cannot be shown.
+    #[error("{}: {source}", path.display())]
+    Image {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: medsam3_imaging::ImagingError,
+    },
     /// A mask is not a grey PNG of the expected depth.
     #[error("{} is not a grey index map of the expected bit depth", path.display())]
     MaskKind {
@@ -111,6 +119,7 @@ impl CorpusError {
             Self::Write { .. } => "CORPUS-WRITE",
             Self::Json { .. } => "CORPUS-JSON",
             Self::Decode { .. } => "CORPUS-DECODE",
+            Self::Image { source, .. } => source.code(),
             Self::MaskKind { .. } => "CORPUS-MASK-KIND",
             Self::MaskSize { .. } => "CORPUS-MASK-SIZE",
             Self::Turned { .. } => "CORPUS-TURNED",
@@ -129,6 +138,7 @@ impl CorpusError {
             Self::Read { .. } | Self::Json { .. } | Self::Decode { .. } => {
                 "Check that the folder is the right one and that the copy is complete."
             }
+            Self::Image { source, .. } => source.next_step(),
             Self::MaskKind { .. } => "Save the mask as a grey PNG or TIFF of whole numbers.",
             Self::Write { .. } => {
                 "Check that the corpus' folder can be written and that the disk is not full."

@@ -10,10 +10,12 @@ mod store;
 mod survey;
 mod truth;
 
+pub use medsam3_imaging::connected_components;
+
 pub use error::CorpusError;
 pub use format::{
     Dataset, Item, Labelling, Licence, OwnPrompt, Prompt, Split, load_datasets, load_to_measure,
 };
 pub use store::{Raster, Sample, load_samples};
 pub use survey::{Selection, Survey, first_of_each, keep_prompts, survey, training_images};
-pub use truth::{Truth, questions};
+pub use truth::{Truth, questions, read_image};

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use image::imageops::FilterType;
+use image::imageops::{FilterType, resize};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _, ImageReader};
+use image::{DynamicImage, ImageBuffer, ImageDecoder as _, ImageReader, Luma, Rgb};
 use rayon::prelude::*;
 
 use crate::error::CorpusError;
@@ -23,6 +23,27 @@ pub struct Raster<T> {
     pub channels: usize,
     /// `side * side * channels` values.
     pub values: Vec<T>,
+}
+
+impl Raster<u8> {
+    /// The picture at another side, smoothed with a triangle as wide as a target pixel, as the reference's resize does.
+    #[must_use]
+    pub fn resized(&self, side: usize) -> Self {
+        let (from, to) = (self.side as u32, side as u32);
+        let values = self.values.as_slice();
+        let resized = if self.channels == 1 {
+            ImageBuffer::<Luma<u8>, _>::from_raw(from, from, values)
+                .map(|picture| resize(&picture, to, to, FilterType::Triangle).into_raw())
+        } else {
+            ImageBuffer::<Rgb<u8>, _>::from_raw(from, from, values)
+                .map(|picture| resize(&picture, to, to, FilterType::Triangle).into_raw())
+        };
+        Self {
+            side,
+            channels: self.channels,
+            values: resized.unwrap_or_default(),
+        }
+    }
 }
 
 /// One item in memory.

@@ -4,12 +4,28 @@
 use std::path::Path;
 
 use image::{DynamicImage, GenericImageView};
-use medsam3_eval::ObjectMap;
-use medsam3_imaging::Mask;
+use medsam3_imaging::{Mask, ObjectMap, Rgb8};
 
 use crate::error::CorpusError;
 use crate::format::{Dataset, Item, Labelling};
 use crate::store::{decode, refuse_turned};
+
+/// Decodes the image of an item, as the page and the program see it.
+///
+/// # Errors
+/// A file that cannot be read or is not an image, by name.
+pub fn read_image(path: &Path) -> Result<Rgb8, CorpusError> {
+    let bytes = std::fs::read(path).map_err(|source| CorpusError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    medsam3_imaging::open(&bytes)
+        .and_then(|picture| picture.render(0, None))
+        .map_err(|source| CorpusError::Image {
+            path: path.to_owned(),
+            source,
+        })
+}
 
 /// A prompt and what should be found.
 #[derive(Debug, Clone)]

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -70,15 +69,16 @@ impl CancelToken {
     }
 }
 
-type Pause = dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>;
+/// A future that the work awaits at each of its steps.
+pub type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a caller hears of the work and can do to it.
+/// What a caller hears of a piece of work and can do to it. Work may be moved between threads, and its control with it.
 #[derive(Clone, Default)]
 pub struct Control {
     /// Stops the work at the next step.
     pub cancel: CancelToken,
-    listener: Option<Rc<dyn Fn(Progress)>>,
-    pause: Option<Rc<Pause>>,
+    listener: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    pause: Option<Arc<dyn Fn() -> Pause + Send + Sync>>,
 }
 
 impl Control {
@@ -90,19 +90,16 @@ impl Control {
 
     /// Calls `listener` at each step.
     #[must_use]
-    pub fn on_progress(mut self, listener: impl Fn(Progress) + 'static) -> Self {
-        self.listener = Some(Rc::new(listener));
+    pub fn on_progress(mut self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
         self
     }
 
     /// Awaits `pause` at each step. In a browser a worker hears its messages, a cancel among them, only when it
     /// returns to the event loop, which work on the CPU never does by itself.
     #[must_use]
-    pub fn with_pause(
-        mut self,
-        pause: impl Fn() -> Pin<Box<dyn Future<Output = ()>>> + 'static,
-    ) -> Self {
-        self.pause = Some(Rc::new(pause));
+    pub fn with_pause(mut self, pause: impl Fn() -> Pause + Send + Sync + 'static) -> Self {
+        self.pause = Some(Arc::new(pause));
         self
     }
 
@@ -111,6 +108,15 @@ impl Control {
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;
         self
+    }
+
+    /// The same pauses and the same cancel, and nobody who listens: for work ahead of need.
+    #[must_use]
+    pub fn silent(&self) -> Self {
+        Self {
+            listener: None,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn report(&self, stage: Stage, done: u64, total: u64) {
@@ -141,11 +147,6 @@ impl Control {
         total: u64,
     ) -> Result<(), EngineError> {
         self.report(stage, done, total);
-        self.rest().await
-    }
-
-    /// As [`Control::step`], without a word.
-    pub(crate) async fn rest(&self) -> Result<(), EngineError> {
         if let Some(pause) = &self.pause {
             pause().await;
         }

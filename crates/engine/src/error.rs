@@ -13,9 +13,6 @@ pub enum EngineError {
     /// A prompt without a word in it.
     #[error("The prompt is empty.")]
     PromptEmpty,
-    /// A prompt before an image.
-    #[error("No image is open.")]
-    NoImage,
     /// An image without pixels, or with fewer than it says.
     #[error("The image has no pixels, or fewer than its size says.")]
     ImageEmpty,
@@ -69,7 +66,6 @@ impl EngineError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::PromptEmpty => "PROMPT-EMPTY",
-            Self::NoImage => "IMAGE-NONE",
             Self::ImageEmpty => "IMAGE-EMPTY",
             Self::Weights(error) => error.code(),
             Self::Config { .. } => "WEIGHTS-CONFIG",
@@ -89,7 +85,6 @@ impl EngineError {
     pub fn next_step(&self) -> &'static str {
         match self {
             Self::PromptEmpty => "Type what to find, for example \"lungs\".",
-            Self::NoImage => "Open an image first.",
             Self::ImageEmpty => "Open another image.",
             Self::Weights(error) => error.next_step(),
             Self::Config { .. } | Self::Tokenizer { .. } | Self::Vocabulary { .. } => {

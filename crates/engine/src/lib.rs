@@ -1,5 +1,6 @@
-//! Open an image, ask for what is in it: the one surface that the page, the command line and the evaluation call.
-//! Joins imaging (pixels), weights (a model folder) and model (tensors); the work per image is done once and kept.
+//! Encode an image, ask for what is in it: the one surface that the page, the command line and the evaluation call.
+//! Joins imaging (pixels), weights (a model folder) and model (tensors). The model is shared and never changes; what it
+//! makes of an image is a handle that the caller keeps.
 
 #![deny(
     clippy::unwrap_used,
@@ -19,21 +20,26 @@
 
 mod clean;
 mod control;
-mod embeddings;
+mod embedding;
+mod embedding_cache;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod load;
 mod prompt_features;
 mod prompts;
 mod readback;
 mod segmenter;
 mod selection;
+mod slice_run;
 mod tokenizer;
 mod vocabulary;
 mod warning;
 
 pub use clean::{clean, is_empty_prompt};
 pub use control::{CancelToken, Control, Progress, Stage};
-pub use embeddings::{EmbeddingUse, View};
+pub use embedding::{Embedding, EncodedImage};
+pub use embedding_cache::{EmbeddingCache, EmbeddingUse, View};
 pub use error::EngineError;
 pub use load::{Hold, LoadOptions};
 pub use medsam3_imaging as imaging;
@@ -43,7 +49,8 @@ pub use medsam3_model::self_test;
 pub use medsam3_weights as weights;
 pub use prompt_features::encode_prompts;
 pub use prompts::split_prompts;
-pub use segmenter::{Instance, PromptOptions, PromptResult, Seconds, Segmenter, Work};
+pub use segmenter::{Instance, PromptOptions, PromptResult, Seconds, Segmenter, Semantic, Work};
 pub use selection::{DEFAULT_MASK_THRESHOLD, DEFAULT_THRESHOLD, Thresholds};
+pub use slice_run::{SliceError, SliceRequest, SliceResult, SliceRun};
 pub use tokenizer::{Tokenizer, Tokens};
 pub use warning::Warning;

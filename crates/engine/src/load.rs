@@ -57,18 +57,15 @@ pub struct LoadOptions {
     pub hold: Hold,
     /// A text encoder that takes more bytes than this on the device is dropped after use.
     pub text_encoder_bytes: u64,
-    /// Bytes that embeddings of slices seen before may take, see [`crate::View`].
-    pub embedding_bytes: u64,
 }
 
 impl Default for LoadOptions {
-    /// For a program with memory to spare that looks at each image once.
+    /// For a program with memory to spare.
     fn default() -> Self {
         Self {
             image_side: None,
             hold: Hold::Single,
             text_encoder_bytes: u64::MAX,
-            embedding_bytes: 0,
         }
     }
 }
@@ -88,7 +85,7 @@ fn config_of(manifest: &Manifest, options: &LoadOptions) -> Result<Sam3Config, E
 
 /// A model folder that tensors are still taken from.
 pub(crate) struct Folder {
-    reader: Reader<Box<dyn Source>>,
+    reader: Reader<Box<dyn Source + Send>>,
     hold: Hold,
 }
 
@@ -102,7 +99,7 @@ pub(crate) struct Loaded {
 
 impl Folder {
     /// Opens a folder; only its manifest is read.
-    pub(crate) fn open(source: Box<dyn Source>, hold: Hold) -> Result<Self, EngineError> {
+    pub(crate) fn open(source: Box<dyn Source + Send>, hold: Hold) -> Result<Self, EngineError> {
         let reader = Reader::open(source)?;
         Ok(Self { reader, hold })
     }

@@ -1,29 +1,29 @@
-//! The segmenter: a model on a device, the image that is open, and the texts it has read. Trunk and neck run once per
-//! image, the text encoder once per string, the rest once per prompt (reference 1.10).
+//! The segmenter: a model on a device, shared by all who ask it. It holds no image: trunk and neck run once per image
+//! and give a handle that the caller keeps, the text encoder runs once per string, the rest once per prompt
+//! (reference 1.10).
 //!
-//! `image` opens images and keeps their embeddings, `text` reads prompts, here they are answered.
+//! `image` encodes images, `text` reads prompts, here they are answered.
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use medsam3_imaging::{Mask, mask_from_logits};
 use medsam3_model::burn::tensor::{Device, Int, Tensor};
-use medsam3_model::{Grounding, ImageFeatures, Sam3, Sam3Config};
+use medsam3_model::{Grounding, Sam3, Sam3Config};
 use medsam3_weights::{Manifest, MaskRule, Precision, Source};
 use serde::Serialize;
 use web_time::Instant;
 
 use crate::clean::clean;
-use crate::embeddings::{Embeddings, View};
 use crate::load::{Folder, Hold, LoadOptions, Loaded};
 use crate::readback::values;
 use crate::selection::{Kept, Thresholds, corners_px, keep, sigmoid};
 use crate::vocabulary::Vocabulary;
-use crate::{Control, EngineError, Stage, Tokenizer};
+use crate::{Control, EncodedImage, EngineError, Stage};
 
 mod image;
 mod text;
 
-use text::Text;
+use text::{Text, TextReader};
 
 /// Masks read back at a time: at the full model's grid of 288 x 288 this many take 5 MB of host memory.
 const MASKS_AT_A_TIME: usize = 16;
@@ -93,39 +93,31 @@ pub struct PromptResult {
 pub struct Work {
     /// Runs of the trunk, those ahead of need among them.
     pub images_encoded: u64,
-    /// Embeddings that were still there when their slice was opened again.
-    pub images_recalled: u64,
     /// Runs of the text encoder.
     pub texts_encoded: u64,
     /// Runs of everything behind them.
     pub prompts_answered: u64,
 }
 
-struct OpenImage {
-    /// What it is a view of, where the caller said so.
-    view: Option<View>,
-    width: usize,
-    height: usize,
-    features: ImageFeatures,
-    seconds: f64,
+#[derive(Debug, Default)]
+struct Counters {
+    images_encoded: AtomicU64,
+    texts_encoded: AtomicU64,
+    prompts_answered: AtomicU64,
 }
 
-/// A model ready to answer prompts about the image that is open.
+/// A model ready to answer. Nothing that can be asked of it changes it, so that it may be shared between threads.
 pub struct Segmenter {
     model: Sam3,
     config: Sam3Config,
-    folder: Folder,
-    tokenizer: Tokenizer,
+    manifest: Manifest,
+    held_as: Precision,
     vocabulary: Vocabulary,
     device: Device,
-    control: Control,
-    /// Embeddings are kept as f16.
+    /// Embeddings are best kept as f16.
     half: bool,
-    image: Option<OpenImage>,
-    embeddings: Embeddings,
-    texts: HashMap<String, Text>,
-    text_encoder: text::Encoder,
-    work: Work,
+    texts: TextReader,
+    work: Counters,
 }
 
 impl Segmenter {
@@ -135,10 +127,10 @@ impl Segmenter {
     /// [`EngineError::Weights`], [`EngineError::Config`], [`EngineError::Tokenizer`], [`EngineError::Vocabulary`],
     /// [`EngineError::Cancelled`], or the device's.
     pub async fn load(
-        source: impl Source + 'static,
+        source: impl Source + Send + 'static,
         device: Device,
         options: LoadOptions,
-        control: Control,
+        control: &Control,
     ) -> Result<Self, EngineError> {
         let mut folder = Folder::open(Box::new(source), options.hold)?;
         let Loaded {
@@ -146,34 +138,31 @@ impl Segmenter {
             config,
             tokenizer,
             vocabulary,
-        } = folder.load(&device, &options, &control).await?;
-        let text_bytes = folder.text_encoder_bytes(&model.backbone.language_backbone);
-        let keep = text_bytes <= options.text_encoder_bytes;
+        } = folder.load(&device, &options, control).await?;
+        let (manifest, held_as) = (folder.manifest().clone(), folder.held_as());
+        let encoder = &model.backbone.language_backbone;
+        let keep = folder.text_encoder_bytes(encoder) <= options.text_encoder_bytes;
         Ok(Self {
+            texts: TextReader::new(folder, tokenizer, keep),
             model,
             config,
-            folder,
-            tokenizer,
+            manifest,
+            held_as,
             vocabulary,
             device,
-            control,
             half: options.hold == Hold::Stored { half: true },
-            image: None,
-            embeddings: Embeddings::new(options.embedding_bytes),
-            texts: HashMap::new(),
-            text_encoder: text::Encoder::new(keep),
-            work: Work::default(),
+            work: Counters::default(),
         })
     }
 
     /// The model's manifest.
     pub fn manifest(&self) -> &Manifest {
-        self.folder.manifest()
+        &self.manifest
     }
 
     /// What the model's matrices became on the device.
     pub fn held_as(&self) -> Precision {
-        self.folder.held_as()
+        self.held_as
     }
 
     /// The prompts of the vocabulary pack, which need no text encoder.
@@ -200,47 +189,36 @@ impl Segmenter {
         &self.device
     }
 
-    /// Progress and cancellation of this segmenter's work.
-    pub fn control(&self) -> &Control {
-        &self.control
-    }
-
     /// How often the costly parts ran since loading.
     pub fn work(&self) -> Work {
-        self.work
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Work {
+            images_encoded: count(&self.work.images_encoded),
+            texts_encoded: count(&self.work.texts_encoded),
+            prompts_answered: count(&self.work.prompts_answered),
+        }
     }
 
-    /// Finds what `text` names in the image that is open.
+    /// Finds what `text` names in an image.
     ///
     /// # Errors
-    /// [`EngineError::NoImage`], [`EngineError::PromptEmpty`], [`EngineError::Cancelled`],
-    /// [`EngineError::NotFinite`], or the device's.
+    /// [`EngineError::PromptEmpty`], [`EngineError::Cancelled`], [`EngineError::NotFinite`], or the device's.
     pub async fn prompt(
-        &mut self,
+        &self,
+        image: &EncodedImage,
         text: &str,
         options: PromptOptions,
+        control: &Control,
     ) -> Result<PromptResult, EngineError> {
-        if self.image.is_none() {
-            return Err(EngineError::NoImage);
-        }
-        let start = Instant::now();
-        let Text {
-            features: text_features,
+        let Answer {
+            grounding,
+            scores,
             truncated,
-        } = self.read_text(text).await?;
-        let text_seconds = start.elapsed().as_secs_f64();
-        let image = self.image.as_ref().ok_or(EngineError::NoImage)?;
-
+            text_seconds,
+            prompt_seconds,
+        } = self.answer(image, text, control).await?;
         let start = Instant::now();
-        self.control.step(Stage::Grounding, 0, 1).await?;
-        let grounding = self.model.ground(&image.features, &text_features);
-        let scores = Scores::read(&grounding).await?;
-        self.work.prompts_answered += 1;
-        self.control.step(Stage::Grounding, 1, 1).await?;
-        let prompt_seconds = start.elapsed().as_secs_f64();
-
-        let start = Instant::now();
-        let suggested = Thresholds::of(self.manifest(), &clean(text));
+        let suggested = Thresholds::of(&self.manifest, &clean(text));
         let thresholds = Thresholds {
             score: options.threshold.unwrap_or(suggested.score),
             mask: options.mask_threshold.unwrap_or(suggested.mask),
@@ -248,7 +226,7 @@ impl Segmenter {
         };
         let kept = keep(&scores.logits, scores.presence, thresholds.score);
         let instances = self
-            .instances(image, &grounding, &scores, &kept, thresholds.mask)
+            .instances(image, &grounding, &scores, &kept, thresholds.mask, control)
             .await?;
         let mask = match thresholds.rule {
             MaskRule::Union => union(&instances, image),
@@ -282,19 +260,70 @@ impl Segmenter {
         })
     }
 
+    /// Presence and semantic mask for `text`, before any threshold: what thresholds are chosen from.
+    ///
+    /// # Errors
+    /// As [`Segmenter::prompt`].
+    pub async fn semantic(
+        &self,
+        image: &EncodedImage,
+        text: &str,
+        control: &Control,
+    ) -> Result<Semantic, EngineError> {
+        let Answer {
+            grounding, scores, ..
+        } = self.answer(image, text, control).await?;
+        Ok(Semantic {
+            presence: scores.presence,
+            logits: values(grounding.semantic).await?,
+            grid: self.config.mask_grid(),
+            size: image.size(),
+        })
+    }
+
+    /// Boxes, scores and mask logits.
+    async fn answer(
+        &self,
+        image: &EncodedImage,
+        text: &str,
+        control: &Control,
+    ) -> Result<Answer, EngineError> {
+        let start = Instant::now();
+        let Text {
+            features,
+            truncated,
+        } = self.read_text(text, control).await?;
+        let text_seconds = start.elapsed().as_secs_f64();
+
+        let start = Instant::now();
+        control.step(Stage::Grounding, 0, 1).await?;
+        let grounding = self.model.ground(&image.features, &features);
+        let scores = Scores::read(&grounding).await?;
+        count(&self.work.prompts_answered);
+        control.step(Stage::Grounding, 1, 1).await?;
+        Ok(Answer {
+            grounding,
+            scores,
+            truncated,
+            text_seconds,
+            prompt_seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
     /// Masks of the queries kept, a few at a time.
     async fn instances(
         &self,
-        image: &OpenImage,
+        image: &EncodedImage,
         grounding: &Grounding,
         scores: &Scores,
         kept: &[Kept],
         mask_threshold: f32,
+        control: &Control,
     ) -> Result<Vec<Instance>, EngineError> {
         let mut instances = Vec::with_capacity(kept.len());
         let total = kept.len() as u64;
         let cells = self.config.mask_grid() * self.config.mask_grid();
-        self.control.step(Stage::Masks, 0, total).await?;
+        control.step(Stage::Masks, 0, total).await?;
         for some in kept.chunks(MASKS_AT_A_TIME) {
             let queries: Vec<i32> = some.iter().map(|kept| kept.query as i32).collect();
             let queries = Tensor::<1, Int>::from_data(queries.as_slice(), &self.device);
@@ -308,17 +337,49 @@ impl Segmenter {
                     mask: self.at_image_size(image, logits, mask_threshold),
                 });
             }
-            self.control
-                .step(Stage::Masks, instances.len() as u64, total)
-                .await?;
+            let done = instances.len() as u64;
+            control.step(Stage::Masks, done, total).await?;
         }
         Ok(instances)
     }
 
-    fn at_image_size(&self, image: &OpenImage, logits: &[f32], threshold: f32) -> Mask {
+    fn at_image_size(&self, image: &EncodedImage, logits: &[f32], threshold: f32) -> Mask {
         let grid = self.config.mask_grid();
         mask_from_logits(logits, grid, grid, image.width, image.height, threshold)
     }
+}
+
+/// What the model says of a prompt as a whole, before any threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Semantic {
+    /// Probability that the image shows the concept at all.
+    pub presence: f32,
+    /// `[grid, grid]`.
+    logits: Vec<f32>,
+    grid: usize,
+    size: (usize, usize),
+}
+
+impl Semantic {
+    /// The pixels of the image with a probability above `threshold`, whatever the presence.
+    #[must_use]
+    pub fn mask(&self, threshold: f32) -> Mask {
+        let (width, height) = self.size;
+        mask_from_logits(&self.logits, self.grid, self.grid, width, height, threshold)
+    }
+}
+
+/// A prompt's outputs, those that are large still on the device.
+struct Answer {
+    grounding: Grounding,
+    scores: Scores,
+    truncated: bool,
+    text_seconds: f64,
+    prompt_seconds: f64,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The small outputs of a prompt, on the host.
@@ -347,7 +408,7 @@ impl Scores {
     }
 }
 
-fn union(instances: &[Instance], image: &OpenImage) -> Mask {
+fn union(instances: &[Instance], image: &EncodedImage) -> Mask {
     let mut union = Mask::empty(image.width, image.height);
     for instance in instances {
         union.union_with(&instance.mask);

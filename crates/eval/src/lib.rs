@@ -28,8 +28,8 @@ pub use case::{Case, Confidence, Question};
 pub use error::EvalError;
 pub use evaluation::{Evaluation, InstanceRow, Row as EvaluationRow};
 pub use metrics::{
-    Bin, Calibration, Detection, IOU_THRESHOLDS, InstanceMatch, ObjectMap, average_precision,
-    calibration, dice, f1, hd95_px, iou, match_instances, nsd, overlap,
+    Bin, Calibration, Detection, IOU_THRESHOLDS, InstanceMatch, average_precision, calibration,
+    dice, f1, hd95_px, iou, match_instances, nsd, overlap,
 };
 pub use paper::{Published, published};
 pub use report::{About, DatasetFacts, write_report};

@@ -2,10 +2,10 @@
 //! scikit-learn, SciPy, MONAI, surface-distance, pycocotools, torchmetrics.
 
 use medsam3_eval::{
-    Bootstrap, IOU_THRESHOLDS, InstanceMatch, ObjectMap, Resamples, average_precision, calibration,
-    dice, f1, hd95_px, iou, match_instances, nsd, overlap,
+    Bootstrap, IOU_THRESHOLDS, InstanceMatch, Resamples, average_precision, calibration, dice, f1,
+    hd95_px, iou, match_instances, nsd, overlap,
 };
-use medsam3_imaging::Mask;
+use medsam3_imaging::{Mask, ObjectMap};
 use serde_json::Value;
 
 fn cases(kind: &str) -> Vec<Value> {

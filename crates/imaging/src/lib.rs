@@ -47,7 +47,7 @@ pub use dicom::segmentation as segmentation_file;
 pub use components::connected_components;
 pub use dicom::dicom_attributes;
 pub use error::ImagingError;
-pub use mask::{BoundingBox, Mask};
+pub use mask::{BoundingBox, Mask, ObjectMap};
 pub use picture::{Picture, PictureKind, Region, Rgb8};
 pub use resize::{normalise, resize_square};
 pub use upsample::mask_from_logits;

@@ -5,6 +5,17 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use crate::components::connected_components;
 
+/// Objects drawn in an image: `[height, width]`, 0 is background, any other number an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectMap {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Row-major.
+    pub ids: Vec<u16>,
+}
+
 /// One bit per pixel, row-major, row 0 at the top.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mask {

@@ -289,10 +289,7 @@ impl Picture {
         let pixels = match self.frame(frame)? {
             Frame::Rgb(pixels) => pixels.clone(),
             Frame::Gray { values, .. } => {
-                let window = window
-                    .or_else(|| self.source.as_ref().and_then(|source| source.window(frame)))
-                    .or(self.default_window)
-                    .unwrap_or(Window::from_range(0.0, 255.0));
+                let window = window.unwrap_or_else(|| self.own_window(frame));
                 let voi = self.source.as_ref().and_then(|source| source.voi(frame));
                 let invert = if self.description.inverted { 255 } else { 0 };
                 let mut pixels = Vec::with_capacity(values.len().saturating_mul(3));
@@ -310,6 +307,18 @@ impl Picture {
             height: self.height(),
             pixels,
         })
+    }
+
+    /// The window that [`Self::render`] shows a frame through; `None` for colour.
+    pub fn shown_window(&self, frame: usize, window: Option<Window>) -> Option<Window> {
+        let gray = self.kind() == PictureKind::Gray;
+        gray.then(|| window.unwrap_or_else(|| self.own_window(frame)))
+    }
+
+    fn own_window(&self, frame: usize) -> Window {
+        let own = self.source.as_ref().and_then(|source| source.window(frame));
+        own.or(self.default_window)
+            .unwrap_or(Window::from_range(0.0, 255.0))
     }
 
     /// Forgets decoded frames, which a long cine would otherwise add up in memory. They are decoded

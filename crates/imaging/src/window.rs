@@ -11,7 +11,27 @@ pub struct Window {
     pub width: f32,
 }
 
+/// Windows for CT by the names that they go by, in HU: the presets of OHIF.
+const NAMED: [(&str, f32, f32); 5] = [
+    ("soft-tissue", 40.0, 400.0),
+    ("lung", -600.0, 1500.0),
+    ("liver", 90.0, 150.0),
+    ("bone", 480.0, 2500.0),
+    ("brain", 40.0, 80.0),
+];
+
 impl Window {
+    /// A window for CT by its name, such as `lung`.
+    pub fn named(name: &str) -> Option<Self> {
+        let (_, center, width) = *NAMED.iter().find(|(known, ..)| *known == name)?;
+        Some(Self { center, width })
+    }
+
+    /// The names that [`Window::named`] knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(name, ..)| *name)
+    }
+
     /// The window that shows `low` as black and `high` as white.
     pub fn from_range(low: f32, high: f32) -> Self {
         Self {
@@ -101,6 +121,14 @@ mod tests {
         for value in 0..=255u8 {
             assert_eq!(window.apply(f32::from(value)), value);
         }
+    }
+
+    #[test]
+    fn names_are_those_of_the_presets() {
+        let lung = Window::named("lung").unwrap();
+        assert_eq!(lung.bounds(), (-1350.0, 149.0));
+        assert!(Window::names().all(|name| Window::named(name).is_some()));
+        assert_eq!(Window::named("Lung"), None);
     }
 
     #[test]

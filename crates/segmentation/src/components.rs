@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::document::{Place, Segment};
+use crate::Place;
+use crate::document::Segment;
 use crate::runs::{Run, Runs};
 
 /// A run within one row of one slice.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use medsam3_imaging::Mask;
-use medsam3_imaging::series::Series;
+use medsam3_imaging::series::{Place, Series};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SegmentationError;
@@ -45,15 +45,6 @@ impl Grid {
     pub fn contains(&self, place: Place) -> bool {
         place.slice < self.slices && place.frame < self.frames
     }
-}
-
-/// One picture of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Place {
-    /// Slice, from 0.
-    pub slice: usize,
-    /// Frame at that slice, from 0.
-    pub frame: usize,
 }
 
 /// One thing that was found or drawn.

@@ -7,9 +7,10 @@ use medsam3_imaging::PictureKind;
 use medsam3_imaging::series::{Kind, Problem, Series};
 use serde::Serialize;
 
+use crate::Place;
 use crate::components::Pieces;
 use crate::diameter;
-use crate::document::{Place, Segment, Segmentation};
+use crate::document::{Segment, Segmentation};
 use crate::error::SegmentationError;
 
 /// What is to be said beside the numbers.
@@ -210,24 +211,9 @@ fn intensities(
         .collect();
     order.sort_unstable();
     let mut sums = BTreeMap::new();
-    let mut opened = None;
-    for (file, place) in order {
-        let again = series.format() == "DICOM";
-        let picture = match &mut opened {
-            Some((name, picture)) if *name == file && again => picture,
-            _ => {
-                let (picture, _) = series.open(place.slice, place.frame)?;
-                let (_, picture) = opened.insert((file, picture));
-                picture
-            }
-        };
-        let frame = if again {
-            series
-                .file_and_frame(place.slice, place.frame)
-                .map_or(0, |(_, frame)| frame)
-        } else {
-            0
-        };
+    let mut reader = series.reader();
+    for (_, place) in order {
+        let (picture, frame) = reader.open(place.slice, place.frame)?;
         if picture.kind() != PictureKind::Gray {
             continue;
         }
@@ -248,7 +234,6 @@ fn intensities(
                     .for_each(|&value| sum.add(value));
             }
         }
-        picture.release_frames();
     }
     Ok(sums)
 }

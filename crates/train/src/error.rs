@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use medsam3_corpus::CorpusError;
+use medsam3_engine::EngineError;
 
 /// A training that could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -43,20 +44,6 @@ pub enum TrainError {
     Config {
         /// What is impossible.
         reason: String,
-    },
-    /// A picture could not be decoded.
-    #[error("could not decode {}: {source}", path.display())]
-    Decode {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: image::ImageError,
-    },
-    /// A mask is not a grey PNG of the expected depth.
-    #[error("{} is not a grey index map of the expected bit depth", path.display())]
-    MaskKind {
-        /// Which file.
-        path: PathBuf,
     },
     /// No training image is left after filtering.
     #[error("no training image matches the tiers and names of the configuration")]
@@ -101,6 +88,9 @@ pub enum TrainError {
     /// The corpus could not be read.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    /// The model could not be asked.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// Something below failed.
     #[error("{context}: {reason}")]
     Other {
@@ -119,8 +109,6 @@ impl TrainError {
             Self::Write { .. } => "TRAIN-WRITE",
             Self::Json { .. } => "TRAIN-JSON",
             Self::Toml { .. } | Self::Config { .. } => "TRAIN-CONFIG",
-            Self::Decode { .. } => "TRAIN-DECODE",
-            Self::MaskKind { .. } => "TRAIN-MASK-KIND",
             Self::EmptyCorpus => "TRAIN-EMPTY-CORPUS",
             Self::Checkpoint { .. } => "TRAIN-CHECKPOINT",
             Self::RunExists { .. } => "TRAIN-RUN-EXISTS",
@@ -128,6 +116,7 @@ impl TrainError {
             Self::Start { .. } => "TRAIN-START",
             Self::NotFinite | Self::Diverged { .. } => "TRAIN-DIVERGED",
             Self::Corpus(error) => error.code(),
+            Self::Engine(error) => error.code(),
             Self::Other { .. } => "TRAIN-OTHER",
         }
     }
@@ -135,7 +124,7 @@ impl TrainError {
     /// What the person can do about it.
     pub fn next_step(&self) -> &'static str {
         match self {
-            Self::Read { .. } | Self::Json { .. } | Self::Decode { .. } | Self::MaskKind { .. } => {
+            Self::Read { .. } | Self::Json { .. } => {
                 "Check that the path is right and that the file is complete."
             }
             Self::Write { .. } => {
@@ -159,6 +148,7 @@ impl TrainError {
                 "Lower `schedule.learning_rate`; with --resume the run goes on from its last checkpoint, if it has one."
             }
             Self::Corpus(error) => error.next_step(),
+            Self::Engine(error) => error.next_step(),
             Self::Other { .. } => "See the cause above.",
         }
     }

@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Mutex;
 
 use burn::tensor::Device;
+use medsam3_engine::{Control, LoadOptions, Segmenter};
 use medsam3_eval::{Answer, MASK_THRESHOLDS, Report, Thresholds, choose_mask, choose_presence};
-use medsam3_model::parameters as canonical;
+use medsam3_files::ScratchFolder;
+use medsam3_model::{Sam3, parameters as canonical};
 use medsam3_weights::{
-    MODEL_CARD_FILE, MaskRule, ModelDescription, Precision, PromptEntry, Provenance,
-    TOKENIZER_FILE, Writer, check_model_target, today,
+    DirectorySource, MODEL_CARD_FILE, MaskRule, ModelDescription, Precision, PromptEntry,
+    Provenance, TOKENIZER_FILE, WeightsError, Writer, check_model_target, today,
 };
+use pollster::block_on;
 
 use crate::checkpoint;
 use crate::config::TrainConfig;
@@ -22,7 +24,6 @@ use crate::model_card::{self, Facts};
 use crate::parameters::{self, Slot};
 use crate::prepare::{Prepared, prepare};
 use crate::record::{self, Record};
-use crate::tokens::PromptEncoder;
 use medsam3_corpus::{Dataset, Split, keep_prompts, load_datasets};
 
 /// Measures the newest checkpoint of a run and writes it to `target` as a model folder: half precision, adapters merged.
@@ -31,10 +32,6 @@ use medsam3_corpus::{Dataset, Split, keep_prompts, load_datasets};
 /// # Errors
 /// See [`TrainError`]; `target` is then as it was.
 pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report, TrainError> {
-    let write = |error: medsam3_weights::WeightsError| TrainError::Other {
-        context: "writing the model",
-        reason: error.to_string(),
-    };
     let data = &config.data;
     let mut datasets = load_datasets(&data.root, &data.tiers, &data.datasets)?;
     keep_prompts(&mut datasets, &data.prompts)?;
@@ -44,37 +41,48 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
     let Prepared {
         slots, adapters, ..
     } = prepare(config, &model)?;
-    // Measuring takes minutes: whether the model can be written is known before.
-    let bytes = size_of::<half::f16>() * slots.iter().map(Slot::len).sum::<usize>();
-    check_model_target(target, bytes as u64).map_err(write)?;
+    // Measuring takes minutes: whether the model can be written is known before. It is written twice, before and after.
+    let bytes = 2 * size_of::<half::f16>() * slots.iter().map(Slot::len).sum::<usize>();
+    check_model_target(target, bytes as u64).map_err(not_written)?;
     let newest = checkpoint::latest(&config.run.folder)?.ok_or_else(|| TrainError::Checkpoint {
         path: config.run.folder.clone(),
         reason: "the run has none".to_owned(),
     })?;
     let state = checkpoint::load(&newest, &slots, config.run.seed)?;
-    // What is measured is what is shipped: half precision.
-    let values = state.inference();
-    let shipped: Vec<Vec<f32>> = adapters
-        .merged(&values)
-        .iter()
-        .map(|values| {
-            values
-                .iter()
-                .map(|&value| half::f16::from_f32(value).to_f32())
-                .collect()
-        })
-        .collect();
-    let model = parameters::assign(model, &shipped, false);
+    let averaged = state.inference();
+    let merged = adapters.merged(&averaged);
+    let values = merged.iter().map(|values| values.len()).sum();
+    let model = parameters::assign(model, &merged, false);
 
-    let prompts = Mutex::new(PromptEncoder::read(
-        &data.tokenizer,
-        config.model.text.context,
-    )?);
-    let sizes = [config.model.image_side, config.model.mask_grid()];
-    let judge = Judge {
+    let record = record::read(&config.run.folder)?;
+    let origin = Origin::new(config, &datasets, record.as_ref());
+    let tokenizer = std::fs::read(&data.tokenizer).map_err(|source| TrainError::Read {
+        path: data.tokenizer.clone(),
+        source,
+    })?;
+    let folder = ModelFolder {
+        config,
+        datasets: &datasets,
+        origin: &origin,
         model: &model,
-        sizes,
-        prompts: &prompts,
+        tokenizer: &tokenizer,
+    };
+
+    // What is measured is what is shipped, read by what will read it.
+    let scratch = ScratchFolder::beside(target).map_err(|source| TrainError::Write {
+        path: target.to_owned(),
+        source,
+    })?;
+    let unmeasured = scratch.path().join("model");
+    folder.write(&unmeasured, Vec::new(), None)?;
+    let segmenter = block_on(Segmenter::load(
+        DirectorySource::new(&unmeasured),
+        device,
+        LoadOptions::default(),
+        &Control::new(),
+    ))?;
+    let judge = Judge {
+        segmenter: &segmenter,
         root: &data.root,
     };
     let foreign: Vec<Vec<String>> = (0..datasets.len())
@@ -106,45 +114,6 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
     };
     let report = Report::new(&test, &thresholds);
 
-    let record = record::read(&config.run.folder)?;
-    let origin = Origin::new(config, &datasets, record.as_ref());
-    let description = ModelDescription {
-        name: origin.name.clone(),
-        config: serde_json::to_value(&config.model).map_err(|source| TrainError::Json {
-            path: target.to_owned(),
-            source,
-        })?,
-        precision: Precision::F16,
-        licence: origin.licence.clone(),
-        provenance: Provenance {
-            source: format!(
-                "{} on {} datasets, see {MODEL_CARD_FILE}",
-                origin.start,
-                datasets.len()
-            ),
-            commit: origin.commit.clone(),
-            date: today(),
-            recipe: origin.file.clone(),
-        },
-        mask_rule: MaskRule::Semantic,
-        prompts: entries(&datasets, &thresholds),
-    };
-    let mut writer = Writer::create(target, description).map_err(write)?;
-    let mut failed = None;
-    canonical::save(&model, &mut |info, values| {
-        if failed.is_none() {
-            failed = writer.tensor(&info.name, &info.shape, &values).err();
-        }
-    });
-    if let Some(error) = failed {
-        return Err(write(error));
-    }
-    let tokenizer = std::fs::read(&data.tokenizer).map_err(|source| TrainError::Read {
-        path: data.tokenizer.clone(),
-        source,
-    })?;
-    writer.file(TOKENIZER_FILE, &tokenizer).map_err(write)?;
-    let values: usize = shipped.iter().map(Vec::len).sum();
     let facts = Facts {
         config,
         datasets: &datasets,
@@ -153,11 +122,80 @@ pub fn export(config: &TrainConfig, target: &Path, table: bool) -> Result<Report
         steps: state.step,
         values,
     };
-    writer
-        .file(MODEL_CARD_FILE, model_card::write(&facts).as_bytes())
-        .map_err(write)?;
-    writer.finish().map_err(write)?;
+    let card = model_card::write(&facts);
+    folder.write(target, entries(&datasets, &thresholds), Some(&card))?;
     Ok(report)
+}
+
+fn not_written(error: WeightsError) -> TrainError {
+    TrainError::Other {
+        context: "writing the model",
+        reason: error.to_string(),
+    }
+}
+
+/// What a model folder is made of, but for what is measured.
+struct ModelFolder<'a> {
+    config: &'a TrainConfig,
+    datasets: &'a [Dataset],
+    origin: &'a Origin,
+    model: &'a Sam3,
+    tokenizer: &'a [u8],
+}
+
+impl ModelFolder<'_> {
+    /// Writes the folder, in half precision.
+    fn write(
+        &self,
+        target: &Path,
+        prompts: Vec<PromptEntry>,
+        card: Option<&str>,
+    ) -> Result<(), TrainError> {
+        let Self {
+            config,
+            datasets,
+            origin,
+            ..
+        } = self;
+        let description = ModelDescription {
+            name: origin.name.clone(),
+            config: serde_json::to_value(&config.model).map_err(|source| TrainError::Json {
+                path: target.to_owned(),
+                source,
+            })?,
+            precision: Precision::F16,
+            licence: origin.licence.clone(),
+            provenance: Provenance {
+                source: format!(
+                    "{} on {} datasets, see {MODEL_CARD_FILE}",
+                    origin.start,
+                    datasets.len()
+                ),
+                commit: origin.commit.clone(),
+                date: today(),
+                recipe: origin.file.clone(),
+            },
+            mask_rule: MaskRule::Semantic,
+            prompts,
+        };
+        let mut writer = Writer::create(target, description).map_err(not_written)?;
+        let mut result = Ok(());
+        canonical::save(self.model, &mut |info, values| {
+            if result.is_ok() {
+                result = writer.tensor(&info.name, &info.shape, &values);
+            }
+        });
+        result.map_err(not_written)?;
+        writer
+            .file(TOKENIZER_FILE, self.tokenizer)
+            .map_err(not_written)?;
+        if let Some(card) = card {
+            let card = card.as_bytes();
+            writer.file(MODEL_CARD_FILE, card).map_err(not_written)?;
+        }
+        writer.finish().map_err(not_written)?;
+        Ok(())
+    }
 }
 
 /// Where a model comes from, in words.

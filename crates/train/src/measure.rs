@@ -1,18 +1,16 @@
-//! Asks a model every prompt of a split, the way the page does: the same resize, the same grey levels, the mask at the
-//! image's own size. Out: answers that `medsam3-eval` chooses thresholds from and makes tables of.
+//! Asks a model every prompt of a split, through the engine, the way the page does: the same resize, the same grey levels,
+//! the mask at the image's own size. Out: answers that `medsam3-eval` chooses thresholds from and makes tables of.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use medsam3_corpus::{Dataset, Item, Split, Truth, questions, read_image};
+use medsam3_engine::imaging::Mask;
+use medsam3_engine::{Control, Segmenter};
 use medsam3_eval::{Answer, Key, MASK_THRESHOLDS, overlap};
-use medsam3_imaging::{Mask, mask_from_logits, normalise, resize_square};
-use medsam3_model::Sam3;
-use rayon::prelude::*;
+use pollster::block_on;
 
 use crate::error::TrainError;
-use crate::tokens::PromptEncoder;
-use medsam3_corpus::{Dataset, Item, Labelling, Split};
 
 /// Stands for the dataset of answers to prompts that are clearly foreign to the image.
 pub const FOREIGN: &str = "(foreign)";
@@ -21,21 +19,24 @@ const FOREIGN_PROMPTS: usize = 3;
 
 /// A model with all that is needed to ask it.
 pub struct Judge<'a> {
-    /// The model, on a device without autodiff.
-    pub model: &'a Sam3,
-    /// Image side in pixels and mask grid in cells.
-    pub sizes: [usize; 2],
-    /// The tokenizer.
-    pub prompts: &'a Mutex<PromptEncoder>,
+    /// The model.
+    pub segmenter: &'a Segmenter,
     /// The corpus folder.
     pub root: &'a Path,
+}
+
+/// One question: the prompt of a dataset, and what should be found.
+struct Asked<'a> {
+    dataset: &'a str,
+    prompt: &'a str,
+    truth: Mask,
 }
 
 impl Judge<'_> {
     /// Answers to every labelled prompt of every item of `split`, and to a few of the `foreign` ones of its dataset.
     ///
     /// # Errors
-    /// The first file that cannot be read.
+    /// The first file that cannot be used, by name; the engine's errors.
     pub fn answers(
         &self,
         datasets: &[Dataset],
@@ -48,12 +49,34 @@ impl Judge<'_> {
             .flat_map(|(at, set)| set.items.iter().map(move |item| (at, item)))
             .filter(|(_, item)| item.split == split)
             .collect();
-        let answers: Vec<Vec<Answer>> = jobs
-            .into_par_iter()
-            .enumerate()
-            .map(|(number, (at, item))| self.item(&datasets[at], item, &foreign[at], number))
-            .collect::<Result<_, _>>()?;
-        Ok(answers.into_iter().flatten().collect())
+        let next = AtomicUsize::new(0);
+        // Threads of their own, not those that tensors are computed on: while one waits for a prompt to be read, another
+        // is reading it.
+        let work = || -> Result<Vec<(usize, Vec<Answer>)>, TrainError> {
+            let mut done = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&(at, item)) = jobs.get(number) else {
+                    return Ok(done);
+                };
+                let answers = self.item(&datasets[at], item, &foreign[at], number);
+                done.push((number, answers?));
+            }
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut answers = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+            let mut all = Vec::new();
+            for thread in threads {
+                all.extend(thread.join().map_err(|_panicked| TrainError::Other {
+                    context: "measuring the model",
+                    reason: "a thread panicked".to_owned(),
+                })??);
+            }
+            Ok::<_, TrainError>(all)
+        })?;
+        answers.sort_unstable_by_key(|(number, _)| *number);
+        Ok(answers.into_iter().flat_map(|(_, some)| some).collect())
     }
 
     fn item(
@@ -64,99 +87,45 @@ impl Judge<'_> {
         number: usize,
     ) -> Result<Vec<Answer>, TrainError> {
         let folder = self.root.join(&set.name);
-        let image = open_image(&folder.join(&item.image))?;
-        let labels = open_labels(&folder.join(&item.mask))?;
-        let (width, height) = (image.width, image.height);
-        let mut asked: Vec<(&str, &str, Mask)> = set
-            .prompts
-            .iter()
-            .filter(|prompt| item.labelling(prompt) != Labelling::Unknown)
-            .map(|prompt| {
-                let bits = labels
-                    .iter()
-                    .map(|label| u8::from(prompt.indices.contains(label)))
-                    .collect();
-                (
-                    set.name.as_str(),
-                    prompt.canonical.as_str(),
-                    Mask {
-                        width,
-                        height,
-                        bits,
-                    },
-                )
+        let image = read_image(&folder.join(&item.image))?;
+        let size = (image.width, image.height);
+        let truths = questions(&folder, set, item, size)?;
+        let of_the_set = |truth: &&Truth| set.prompts.iter().any(|p| p.canonical == truth.prompt);
+        let mut asked: Vec<Asked<'_>> = (truths.iter().filter(of_the_set))
+            .map(|truth| Asked {
+                dataset: &set.name,
+                prompt: &truth.prompt,
+                truth: truth.mask.clone(),
             })
             .collect();
         for step in 0..FOREIGN_PROMPTS.min(foreign.len()) {
-            let name = &foreign[(number * FOREIGN_PROMPTS + step) % foreign.len()];
-            asked.push((FOREIGN, name, Mask::empty(width, height)));
+            asked.push(Asked {
+                dataset: FOREIGN,
+                prompt: &foreign[(number * FOREIGN_PROMPTS + step) % foreign.len()],
+                truth: Mask::empty(size.0, size.1),
+            });
         }
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-
-        let [side, grid] = self.sizes;
-        let device = Device::flex();
-        let pixels = normalise(&resize_square(&image, side));
-        let image = Tensor::<4>::from_data(TensorData::new(pixels, [1, 3, side, side]), &device);
-        let features = self.model.encode_image(image).select(&vec![0; asked.len()]);
-        let texts = asked.iter().map(|&(_, text, _)| text);
-        let tokens = self
-            .prompts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .batch(texts)?;
-        let (ids, valid) = tokens.tensors(&device);
-        let answer = self
-            .model
-            .ground(&features, &self.model.encode_text(ids, valid));
-        let presence: Vec<f32> = answer.presence.into_data().iter::<f32>().collect();
-        let semantic: Vec<f32> = answer.semantic.into_data().iter::<f32>().collect();
-        Ok(asked
-            .into_iter()
-            .zip(semantic.chunks(grid * grid))
-            .zip(presence)
-            .map(|(((dataset, prompt, truth), logits), presence)| {
-                let overlaps = MASK_THRESHOLDS.map(|threshold| {
-                    let found = mask_from_logits(logits, grid, grid, width, height, threshold);
-                    overlap(&found, &truth).unwrap_or_default()
-                });
-                Answer {
-                    key: Key {
-                        dataset: dataset.to_owned(),
-                        prompt: prompt.to_owned(),
-                    },
-                    presence: 1.0 / (1.0 + (-presence).exp()),
-                    present: truth.bits.contains(&1),
-                    overlaps,
-                }
+        let control = Control::new();
+        let encoded = block_on(self.segmenter.encode(&image, &control))?;
+        let answer = |asked: Asked<'_>| {
+            let said = block_on(self.segmenter.semantic(&encoded, asked.prompt, &control))?;
+            let overlaps = MASK_THRESHOLDS.map(|threshold| {
+                // The engine's masks have the image's size, and so has the truth.
+                overlap(&said.mask(threshold), &asked.truth).unwrap_or_default()
+            });
+            Ok(Answer {
+                key: Key {
+                    dataset: asked.dataset.to_owned(),
+                    prompt: asked.prompt.to_owned(),
+                },
+                presence: said.presence,
+                present: asked.truth.bits.contains(&1),
+                overlaps,
             })
-            .collect())
-    }
-}
-
-fn open_image(path: &Path) -> Result<medsam3_imaging::Rgb8, TrainError> {
-    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    medsam3_imaging::open(&bytes)
-        .and_then(|picture| picture.render(0, None))
-        .map_err(|error| TrainError::Other {
-            context: "opening an image",
-            reason: error.to_string(),
-        })
-}
-
-fn open_labels(path: &Path) -> Result<Vec<u8>, TrainError> {
-    let map = image::open(path).map_err(|source| TrainError::Decode {
-        path: path.to_owned(),
-        source,
-    })?;
-    match map {
-        image::DynamicImage::ImageLuma8(map) => Ok(map.into_raw()),
-        _ => Err(TrainError::MaskKind {
-            path: path.to_owned(),
-        }),
+        };
+        asked.into_iter().map(answer).collect()
     }
 }

@@ -4,8 +4,6 @@
 
 use std::borrow::Cow;
 
-use image::imageops::{FilterType, resize};
-use image::{ImageBuffer, Luma, Rgb};
 use rand::{Rng, RngExt as _};
 
 use crate::augment::View;
@@ -90,21 +88,7 @@ impl Placement {
         if side >= picture.side {
             return Cow::Borrowed(picture);
         }
-        let (from, to) = (picture.side as u32, side as u32);
-        let values = picture.values.as_slice();
-        let small = if picture.channels == 1 {
-            ImageBuffer::<Luma<u8>, _>::from_raw(from, from, values)
-                .map(|picture| resize(&picture, to, to, FilterType::Triangle).into_raw())
-        } else {
-            ImageBuffer::<Rgb<u8>, _>::from_raw(from, from, values)
-                .map(|picture| resize(&picture, to, to, FilterType::Triangle).into_raw())
-        };
-        let raster = |values| Raster {
-            side,
-            channels: picture.channels,
-            values,
-        };
-        small.map_or(Cow::Borrowed(picture), |values| Cow::Owned(raster(values)))
+        Cow::Owned(picture.resized(side))
     }
 }
 

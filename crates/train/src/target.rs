@@ -2,7 +2,7 @@
 //!
 //! Maps are sampled at [`SUBCELLS`] times the mask grid; a target cell is the share of its sub-cells that are covered.
 
-use medsam3_imaging::connected_components;
+use medsam3_corpus::connected_components;
 
 /// Samples per cell and axis.
 pub const SUBCELLS: usize = 4;

@@ -11,7 +11,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::jobs::{breathe, sleep};
 use crate::protocol::Backend;
-use crate::session::{Session, Taken};
+use crate::session::Session;
 
 /// How long nothing must have been asked for.
 const IDLE_MILLISECONDS: u32 = 400;
@@ -40,13 +40,12 @@ impl Session {
         self.prefetch.running.set(true);
         let session = self.clone();
         spawn_local(async move {
-            // Dropped here when it was stopped, which puts the segmenter back.
             let _ = work.await;
             session.prefetch.running.set(false);
         });
     }
 
-    /// Ends a look ahead and waits until the segmenter is back.
+    /// Ends a look ahead and waits until it has let go of the device.
     pub(crate) async fn stop_prefetch(&self) {
         if let Some(handle) = self.prefetch.handle.take() {
             handle.abort();
@@ -66,21 +65,24 @@ impl Session {
         let neighbours = [view.frame.checked_add(1), view.frame.checked_sub(1)];
         for frame in neighbours.into_iter().flatten().filter(|&f| f < frames) {
             let neighbour = View { frame, ..view };
-            let mut taken = Taken::from(&self.segmenter);
-            let Some(segmenter) = taken.segmenter.as_mut() else {
+            let Some(model) = self.model.borrow().clone() else {
                 return;
             };
+            let bytes = model.segmenter.embedding_bytes();
+            let room = model.embeddings.borrow().has_room_for(neighbour, bytes);
             let current = view.picture == self.opened.get();
-            if !current || self.gpu_is_well().is_err() || !segmenter.has_room_for(neighbour) {
+            if !current || self.gpu_is_well().is_err() || !room {
                 continue;
             }
             // A frame that cannot be shown is reported when it is asked for.
             let Ok(image) = self.render(neighbour) else {
                 continue;
             };
-            if segmenter.prefetch(neighbour, &image).await.is_err() {
+            let control = self.control().silent();
+            let Ok(embedding) = model.segmenter.embed(&image, &control).await else {
                 return;
-            }
+            };
+            model.embeddings.borrow_mut().keep(neighbour, embedding);
         }
     }
 }

@@ -7,10 +7,11 @@ use burn::tensor::Device;
 use js_sys::{ArrayBuffer, Uint8Array};
 use medsam3_engine::kernels::tune;
 use medsam3_engine::{
-    Control, EngineError, Hold, LoadOptions, Progress, PromptOptions, Segmenter, Stage as Work,
-    View, split_prompts,
+    Control, EmbeddingCache, EncodedImage, EngineError, Hold, LoadOptions, Progress, PromptOptions,
+    Segmenter, Stage as Work, View, split_prompts,
 };
 use medsam3_imaging::{ImagingError, Picture, PictureKind, Rgb8, Window};
+use send_wrapper::SendWrapper;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::answers::{
@@ -42,12 +43,21 @@ pub struct Session {
     /// Counts pictures, so that an embedding is never taken for that of another one.
     pub(crate) opened: Cell<u32>,
     pub(crate) processor: RefCell<Option<Processor>>,
-    pub(crate) segmenter: RefCell<Option<Segmenter>>,
+    pub(crate) model: RefCell<Option<Rc<Model>>>,
     /// What the page said about the memory of embeddings.
     embedding_mib: Cell<Option<u32>>,
     /// The request that the engine's progress belongs to.
     working: Rc<Cell<Working>>,
     pub(crate) prefetch: Prefetch,
+}
+
+/// A model and what it made of pictures. Work that is under way holds it, so that one which was replaced meanwhile goes
+/// when its last work ends.
+pub(crate) struct Model {
+    pub(crate) segmenter: Segmenter,
+    pub(crate) embeddings: RefCell<EmbeddingCache>,
+    /// The view that was asked about last.
+    in_view: RefCell<Option<(View, EncodedImage)>>,
 }
 
 pub(crate) struct Processor {
@@ -72,27 +82,6 @@ struct Ask {
     threshold: Option<f32>,
 }
 
-/// The segmenter while it is at work; put back when the work ends or is cancelled.
-pub(crate) struct Taken<'a> {
-    slot: &'a RefCell<Option<Segmenter>>,
-    pub(crate) segmenter: Option<Segmenter>,
-}
-
-impl<'a> Taken<'a> {
-    pub(crate) fn from(slot: &'a RefCell<Option<Segmenter>>) -> Self {
-        Self {
-            slot,
-            segmenter: slot.take(),
-        }
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.slot.replace(self.segmenter.take());
-    }
-}
-
 impl Session {
     /// Nothing open, nothing loaded.
     pub fn new(out: Outbox) -> Self {
@@ -101,7 +90,7 @@ impl Session {
             picture: RefCell::default(),
             opened: Cell::default(),
             processor: RefCell::default(),
-            segmenter: RefCell::default(),
+            model: RefCell::default(),
             embedding_mib: Cell::default(),
             working: Rc::default(),
             prefetch: Prefetch::default(),
@@ -204,7 +193,7 @@ impl Session {
         let processor = self.processor.borrow().as_ref().map(processor);
         let (device, backend) = processor.ok_or_else(failure::no_model)?;
         // What was loaded makes room before the next one comes.
-        self.segmenter.replace(None);
+        self.model.replace(None);
         let options = LoadOptions {
             image_side: image_side.map(|side| side as usize),
             hold: match backend {
@@ -212,29 +201,36 @@ impl Session {
                 Backend::Cpu => Hold::Single,
             },
             text_encoder_bytes: TEXT_ENCODER_BYTES,
-            embedding_bytes: mib(self.embedding_mib.get().unwrap_or(match backend {
-                Backend::Webgpu => EMBEDDING_MIB_ON_GPU,
-                Backend::Cpu => EMBEDDING_MIB_ON_CPU,
-            })),
         };
+        let embedding_mib = self.embedding_mib.get().unwrap_or(match backend {
+            Backend::Webgpu => EMBEDDING_MIB_ON_GPU,
+            Backend::Cpu => EMBEDDING_MIB_ON_CPU,
+        });
         self.working.set(Working {
             id,
             ..Working::default()
         });
-        let loaded = Segmenter::load(source, device, options, self.control()).await;
+        let loaded = Segmenter::load(source, device, options, &self.control()).await;
         let segmenter = loaded.map_err(|e| engine_failure(&e))?;
         self.gpu_is_well()?;
-        let model = model_info(&segmenter);
-        self.segmenter.replace(Some(segmenter));
-        self.out.send(&Response::ModelLoaded { id, model });
+        let info = model_info(&segmenter);
+        let embeddings = EmbeddingCache::new(mib(embedding_mib), segmenter.keeps_half());
+        self.model.replace(Some(Rc::new(Model {
+            segmenter,
+            embeddings: RefCell::new(embeddings),
+            in_view: RefCell::default(),
+        })));
+        self.out.send(&Response::ModelLoaded { id, model: info });
         Ok(())
     }
 
     /// Progress of the request that is being worked on, and pauses in which the worker hears the next one.
-    fn control(&self) -> Control {
-        let (out, working) = (self.out.clone(), self.working.clone());
+    pub(crate) fn control(&self) -> Control {
+        // A worker has one thread: the wrapper only says so.
+        let told = SendWrapper::new((self.out.clone(), self.working.clone()));
         Control::new()
             .on_progress(move |progress| {
+                let (out, working) = &*told;
                 let Working {
                     id,
                     prompt,
@@ -251,17 +247,23 @@ impl Session {
                 let bytes = loading.then_some([done as f64, total as f64]);
                 out.progress_of(id, stage(of), Some(fraction), bytes, part);
             })
-            .with_pause(|| Box::pin(breathe()))
+            .with_pause(|| Box::pin(SendWrapper::new(breathe())))
+    }
+
+    /// The model that is loaded.
+    fn loaded(&self) -> Result<Rc<Model>, Failure> {
+        self.model.borrow().clone().ok_or_else(failure::no_model)
     }
 
     fn cache(&self, id: u32, budget_mib: Option<u32>) -> Result<(), Failure> {
-        let mut segmenter = self.segmenter.borrow_mut();
-        let segmenter = segmenter.as_mut().ok_or_else(failure::no_model)?;
+        let model = self.loaded()?;
+        let mut embeddings = model.embeddings.borrow_mut();
         if let Some(budget) = budget_mib {
             self.embedding_mib.set(Some(budget));
-            segmenter.set_embedding_bytes(mib(budget));
+            embeddings.set_budget(mib(budget));
+            model.segmenter.device().memory_cleanup();
         }
-        let cache = cache_info(segmenter.embedding_use());
+        let cache = cache_info(embeddings.usage());
         self.out.send(&Response::Cache { id, cache });
         Ok(())
     }
@@ -303,8 +305,8 @@ impl Session {
             return Err(engine_failure(&EngineError::PromptEmpty));
         }
         self.gpu_is_well()?;
-        let mut taken = Taken::from(&self.segmenter);
-        let segmenter = taken.segmenter.as_mut().ok_or_else(failure::no_model)?;
+        let model = self.loaded()?;
+        let control = self.control();
         self.working.set(Working {
             id,
             prompt: 0,
@@ -316,9 +318,9 @@ impl Session {
             frame: ask.frame,
             window: ask.window.map(|window| [window.center, window.width]),
         };
-        let fresh = self.embed(segmenter, view).await?;
+        let (image, fresh) = self.encode(&model, view, &control).await?;
         // All at once, so that a large text encoder is fetched once for all of them.
-        let read = segmenter.read_prompts(&prompts).await;
+        let read = model.segmenter.read_prompts(&prompts, &control).await;
         self.gpu_is_well()?;
         read.map_err(|e| engine_failure(&e))?;
         let spacing = self
@@ -337,7 +339,8 @@ impl Session {
                 prompt: index,
                 prompts: prompts.len(),
             });
-            let result = segmenter.prompt(prompt, options).await;
+            let result = model.segmenter.prompt(&image, prompt, options, &control);
+            let result = result.await;
             // What the GPU reported explains a failure better than its consequence does.
             self.gpu_is_well()?;
             let result = result.map_err(|e| engine_failure(&e))?;
@@ -349,24 +352,42 @@ impl Session {
                 &[&result.mask.bits],
             );
         }
-        drop(taken);
         self.out.send(&Response::Segmented { id, seconds });
         self.prefetch_around(view);
         Ok(())
     }
 
-    /// Makes the segmenter hold the embedding of what is asked about; says whether it had to compute it.
-    async fn embed(&self, segmenter: &mut Segmenter, view: View) -> Result<bool, Failure> {
-        let recalled = segmenter.recall(view).await;
-        self.gpu_is_well()?;
-        if recalled.map_err(|e| engine_failure(&e))? {
-            return Ok(false);
+    /// The view that is asked about, ready for prompts, and whether the trunk had to run for it.
+    async fn encode(
+        &self,
+        model: &Model,
+        view: View,
+        control: &Control,
+    ) -> Result<(EncodedImage, bool), Failure> {
+        if let Some((known, image)) = &*model.in_view.borrow()
+            && *known == view
+        {
+            return Ok((image.clone(), false));
         }
-        let image = self.render(view)?;
-        let opened = segmenter.open_view(view, &image).await;
+        // Two views' maps are not needed at a time.
+        model.in_view.replace(None);
+        let recalled = model.embeddings.borrow_mut().recall(view);
+        let fresh = recalled.is_none();
+        let embedding = match recalled {
+            Some(embedding) => embedding,
+            None => {
+                let image = self.render(view)?;
+                let embedding = model.segmenter.embed(&image, control).await;
+                self.gpu_is_well()?;
+                let embedding = embedding.map_err(|e| engine_failure(&e))?;
+                model.embeddings.borrow_mut().keep(view, embedding)
+            }
+        };
+        let image = model.segmenter.finish(embedding, control).await;
         self.gpu_is_well()?;
-        opened.map_err(|e| engine_failure(&e))?;
-        Ok(true)
+        let image = image.map_err(|e| engine_failure(&e))?;
+        model.in_view.replace(Some((view, image.clone())));
+        Ok((image, fresh))
     }
 
     /// The pixels of a view of the open picture.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
 use medsam3_weights::{Source, WeightsError};
+use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -121,7 +122,8 @@ impl PageFile {
 
 /// A model folder of the browser.
 pub struct PageSource {
-    files: BTreeMap<String, PageFile>,
+    /// The engine wants sources that may change threads; a worker has only one.
+    files: SendWrapper<BTreeMap<String, PageFile>>,
 }
 
 impl PageSource {
@@ -136,7 +138,7 @@ impl PageSource {
             Some((name, file))
         });
         Self {
-            files: files.collect(),
+            files: SendWrapper::new(files.collect()),
         }
     }
 
@@ -200,6 +202,7 @@ async fn open_folder(id: &str) -> Result<PageSource, JsValue> {
         let next = JsFuture::from(entries.next()?).await?;
         let next: js_sys::IteratorNext = next.unchecked_into();
         if next.done() {
+            let files = SendWrapper::new(files);
             return Ok(PageSource { files });
         }
         let handle: FileHandle = next.value().unchecked_into();

@@ -287,6 +287,16 @@ impl Manifest {
         canonical.or_else(|| self.prompts.iter().find(|p| p.synonyms.iter().any(is)))
     }
 
+    /// What tells these weights from others: the SHA-256 of the names and hashes of the files with tensors, in their order.
+    #[must_use]
+    pub fn weights_sha256(&self) -> String {
+        let weights = self.files.iter().filter(|file| !file.tensors.is_empty());
+        let lines: String = weights
+            .map(|file| format!("{} {}\n", file.sha256, file.name))
+            .collect();
+        crate::sha256_hex(lines.as_bytes())
+    }
+
     /// Bytes of all files together.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {

@@ -3,9 +3,8 @@
 
 mod synthetic;
 
-use std::cell::RefCell;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -110,8 +109,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ..LoadOptions::default()
     };
     let source = DirectorySource::new(folder);
-    let load = Segmenter::load(source, chosen.device, options, clock.control());
-    let mut segmenter = pollster::block_on(load)?;
+    let control = clock.control();
+    let load = Segmenter::load(source, chosen.device, options, &control);
+    let segmenter = pollster::block_on(load)?;
     let load_seconds = started.elapsed().as_secs_f64();
     let above = |peak: Option<u64>| Some(peak?.saturating_sub(before?));
     let load_peak_bytes = above(memory::peak_bytes());
@@ -127,10 +127,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut rounds = Vec::with_capacity(usize::from(arguments.rounds) + 1);
     let mut answer = None;
     for _ in 0..=arguments.rounds {
-        clock.marks.borrow_mut().clear();
-        pollster::block_on(segmenter.open(&picture))?;
+        clock.clear();
+        let image = pollster::block_on(segmenter.encode(&picture, &control))?;
         let options = PromptOptions::default();
-        let result = pollster::block_on(segmenter.prompt(&arguments.prompt, options))?;
+        let answer_to = segmenter.prompt(&image, &arguments.prompt, options, &control);
+        let result = pollster::block_on(answer_to)?;
         rounds.push(Seconds {
             trunk: clock.trunk(),
             neck: clock.neck(),
@@ -185,15 +186,23 @@ fn run_synthetic(preset: &str, arguments: &Arguments) -> Result<()> {
 /// When each step of the work was reached.
 #[derive(Clone, Default)]
 struct Clock {
-    marks: Rc<RefCell<Vec<(Progress, Instant)>>>,
+    marks: Arc<Mutex<Vec<(Progress, Instant)>>>,
 }
 
 impl Clock {
     fn control(&self) -> Control {
-        let marks = self.marks.clone();
+        let clock = self.clone();
         Control::new().on_progress(move |progress| {
-            marks.borrow_mut().push((progress, Instant::now()));
+            clock.marks().push((progress, Instant::now()));
         })
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Vec<(Progress, Instant)>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        self.marks().clear();
     }
 
     /// Seconds from the image being prepared to the end of the trunk's last block, the last step but one.
@@ -208,7 +217,7 @@ impl Clock {
 
     /// Seconds between two steps of encoding an image, chosen by how many there are; 0 if one was not reached.
     fn between(&self, from: fn(u64) -> u64, to: fn(u64) -> u64) -> f64 {
-        let marks = self.marks.borrow();
+        let marks = self.marks();
         let at = |step: fn(u64) -> u64| {
             let mark = marks.iter().find(|(progress, _)| {
                 progress.stage == Stage::EncodingImage && progress.done == step(progress.total)
@@ -318,7 +327,7 @@ mod tests {
                 part: None,
             };
             let at = start + std::time::Duration::from_millis(after_ms);
-            clock.marks.borrow_mut().push((progress, at));
+            clock.marks().push((progress, at));
         };
         mark(0, 0);
         mark(1, 10);

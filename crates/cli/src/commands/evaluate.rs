@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ValueEnum;
 use medsam3_corpus::{Split, load_to_measure};
-use medsam3_engine::{LoadOptions, Segmenter};
+use medsam3_engine::{Control, LoadOptions, Segmenter};
 use medsam3_eval::{Bootstrap, Evaluation};
 use medsam3_files::check_output_folder;
 use medsam3_weights::DirectorySource;
@@ -134,15 +134,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let folder = model_folder::find(arguments.model.as_deref())?;
     let chosen = device::open(arguments.device)?;
     let cancel = signals::cancel_on_signal()?;
-    let control = medsam3_engine::Control::new().with_cancel(cancel.clone());
+    let control = Control::new().with_cancel(cancel);
     let segmenter = Segmenter::load(
         DirectorySource::new(folder),
         chosen.device,
         LoadOptions::default(),
-        control,
+        &control,
     );
-    let mut segmenter = pollster::block_on(segmenter)?;
-    let measured = measure::measure(arguments, &mut segmenter, &datasets, &jobs, &cancel)?;
+    let segmenter = pollster::block_on(segmenter)?;
+    let measured = measure::measure(arguments, &segmenter, &datasets, &jobs, &control)?;
     let evaluation = Evaluation::new(&measured.cases, Bootstrap::default());
     output::print(arguments.json, &evaluation)?;
     if let Some(wordings) = &wordings {

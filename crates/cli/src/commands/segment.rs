@@ -1,49 +1,57 @@
-//! `medsam3 segment`: images and prompts in, one record per pair out, masks as PNG and measurements as CSV. The image is
-//! encoded once, however many prompts there are.
+//! `medsam3 segment`: images and series and prompts in, one record per picture and prompt out, masks and measurements as
+//! files. A picture is encoded once, however many prompts there are.
 
 mod arguments;
 mod names;
 mod output;
 mod record;
+mod series_results;
+mod summary;
 mod table;
-
-use std::path::Path;
+mod targets;
 
 use anyhow::Result;
-use medsam3_engine::{EngineError, LoadOptions, PromptOptions, Segmenter};
+use medsam3_engine::{
+    Control, EngineError, LoadOptions, PromptOptions, Segmenter, SliceError, SliceRequest,
+    SliceResult, SliceRun,
+};
 use medsam3_weights::DirectorySource;
 
 pub use arguments::{Arguments, probability};
-use output::{Output, Place, Target};
+use names::Named;
+use output::{Output, Which};
 use record::{FailureRecord, Record};
+use series_results::SeriesResults;
+use targets::{Job, Target};
 
-use crate::failure::{self, CommandError, SomeFailed, Stopped, UsageError};
+use crate::failure::{self, SomeFailed, Stopped, UsageError};
 use crate::progress::Batch;
 use crate::{device, model_folder, signals, terminal};
 
 /// Segments every input by every prompt. An input that fails is reported, and the others go on.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let prompts = arguments.prompts();
-    let mut output = Output::new(
-        arguments.target(),
-        &arguments.inputs,
-        &prompts,
-        arguments.json,
-    )?;
+    let jobs = targets::find(arguments);
+    let segmented = || {
+        jobs.iter().filter_map(|job| match job {
+            Job::Segment(target) => Some(target.as_ref()),
+            Job::Failed(..) => None,
+        })
+    };
+    let named: Vec<&Named> = segmented().map(|target| &target.named).collect();
+    let mut output = Output::new(arguments, &named, &prompts)?;
     let folder = model_folder::find(arguments.model.as_deref())?;
     let chosen = device::open(arguments.device)?;
-    let total = arguments.inputs.len();
-    let batch = Batch::new(total);
+    let batch = Batch::new(segmented().map(|target| target.pictures.len()).sum());
     let control = batch.control(signals::cancel_on_signal()?);
-    let cancel = control.cancel.clone();
     let options = LoadOptions {
         image_side: arguments.size,
         hold: chosen.hold,
         ..LoadOptions::default()
     };
     let source = DirectorySource::new(folder);
-    let segmenter = Segmenter::load(source, chosen.device, options, control);
-    let mut segmenter = pollster::block_on(segmenter).map_err(|error| match error {
+    let segmenter = Segmenter::load(source, chosen.device, options, &control);
+    let segmenter = pollster::block_on(segmenter).map_err(|error| match error {
         // The one part of the configuration that the user gave.
         EngineError::Config { reason } if arguments.size.is_some() => {
             UsageError(format!("--size does not suit this model: {reason}")).into()
@@ -51,36 +59,39 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         error => anyhow::Error::from(error),
     })?;
 
-    let mut failed = 0;
-    for (at, input) in arguments.inputs.iter().enumerate() {
-        batch.begin();
-        let mut job = Job {
-            arguments,
-            prompts: &prompts,
-            segmenter: &mut segmenter,
-            output: &mut output,
-            device: &chosen.name,
-        };
-        let done = job.input(at, input);
-        // Whatever became of this input, the results of earlier ones and of its first prompts are kept.
-        let flushed = output.flush();
-        match done {
-            Err(error) if failure::is_cancelled(&error) => {
-                flushed?;
-                return Err(stopped(at, total));
+    let mut work = Work {
+        arguments,
+        prompts: &prompts,
+        segmenter: &segmenter,
+        output: &mut output,
+        device: &chosen.name,
+        batch: &batch,
+        control: &control,
+    };
+    let total = jobs.len();
+    let (mut failed, mut at) = (0, 0);
+    for (number, job) in jobs.iter().enumerate() {
+        let (input, done) = match job {
+            Job::Failed(input, error) => {
+                failed += 1;
+                report(arguments, input, error)?;
+                continue;
             }
+            Job::Segment(target) => (&target.input, work.series(at, target)),
+        };
+        at += 1;
+        match done {
+            Err(error) if failure::is_cancelled(&error) => return Err(stopped(number, total)),
             // Nobody reads any more, or the output cannot be written: the next input would meet the same.
             Err(error) if error.is::<terminal::StdoutError>() => return Err(error),
             Err(error) => {
                 failed += 1;
                 report(arguments, input, &error)?;
             }
-            Ok(()) => {}
+            Ok(left_out) => failed += usize::from(left_out > 0),
         }
-        flushed?;
-        batch.finish();
-        if cancel.is_cancelled() && at + 1 < total {
-            return Err(stopped(at + 1, total));
+        if control.cancel.is_cancelled() && number + 1 < total {
+            return Err(stopped(number + 1, total));
         }
     }
     if failed > 0 {
@@ -98,100 +109,104 @@ fn stopped(done: usize, total: usize) -> anyhow::Error {
     .into()
 }
 
-fn report(arguments: &Arguments, input: &Path, error: &anyhow::Error) -> Result<()> {
-    let input = input.to_string_lossy();
+fn report(arguments: &Arguments, input: &str, error: &anyhow::Error) -> Result<()> {
     if !arguments.json {
         note!("{input}:");
         failure::print(error);
         return Ok(());
     }
     terminal::json(&FailureRecord {
-        input: &input,
+        input,
         error: failure::describe(error),
     })
 }
 
-struct Job<'a> {
+/// What all inputs share.
+struct Work<'a> {
     arguments: &'a Arguments,
     prompts: &'a [String],
-    segmenter: &'a mut Segmenter,
+    segmenter: &'a Segmenter,
     output: &'a mut Output,
     device: &'a str,
+    batch: &'a Batch,
+    control: &'a Control,
 }
 
-impl Job<'_> {
-    fn input(&mut self, at: usize, input: &Path) -> Result<()> {
-        let bytes = read(input)?;
-        let picture = medsam3_imaging::open(&bytes)?;
-        let (frame, frames) = (self.arguments.frame, picture.frame_count());
-        if frame >= frames {
-            return Err(CommandError {
-                code: "FRAME-RANGE",
-                message: format!(
-                    "there is no frame {frame}; the file has {frames}, counted from 0"
-                ),
-                next_step: "Choose another frame with --frame.",
-            }
-            .into());
-        }
-        let image = picture.render(frame, self.arguments.window)?;
-        let spacing_mm = picture.pixel_spacing_mm();
-        pollster::block_on(self.segmenter.open(&image))?;
-        for (prompt_at, prompt) in self.prompts.iter().enumerate() {
-            let options = PromptOptions {
+impl Work<'_> {
+    /// Segments the pictures of a series and gives the number of those that cannot be shown, each of which is reported.
+    fn series(&mut self, at: usize, target: &Target) -> Result<usize> {
+        let request = SliceRequest {
+            pictures: target.pictures.clone(),
+            prompts: self.prompts.to_vec(),
+            window: self.arguments.window.as_ref().map(|choice| choice.window),
+            options: PromptOptions {
                 threshold: self.arguments.threshold,
                 mask_threshold: None,
                 mask_rule: self.arguments.mask.map(Into::into),
+            },
+        };
+        self.output.check_free(at, target.series.kind())?;
+        let manifest = self.segmenter.manifest();
+        let mut run = SliceRun::new(self.segmenter, &target.series, request);
+        let mut results = SeriesResults::new(at, target, manifest, self.prompts);
+        let mut left_out = 0;
+        loop {
+            self.batch.begin();
+            let Some(result) = pollster::block_on(run.next(self.control)) else {
+                break;
             };
-            let result = pollster::block_on(self.segmenter.prompt(prompt, options))?;
-            let place = Place {
-                input: at,
-                frame: (frames > 1).then_some(frame),
+            match result {
+                Ok(result) => {
+                    self.picture(at, target, &result)?;
+                    results.add(&result)?;
+                }
+                Err(SliceError::Engine(error)) => {
+                    if run.progress().0 > 0 {
+                        results.finish(self.output, true)?;
+                    }
+                    return Err(error.into());
+                }
+                // The only picture is the whole input.
+                Err(SliceError::Picture { source, .. }) if target.pictures.len() == 1 => {
+                    return Err(source.into());
+                }
+                Err(error) => {
+                    left_out += 1;
+                    report(self.arguments, &target.input, &error.into())?;
+                }
+            }
+            // Whatever becomes of the next picture, the results so far are kept.
+            self.output.flush()?;
+            self.batch.finish();
+        }
+        results.finish(self.output, false)?;
+        Ok(left_out)
+    }
+
+    fn picture(&mut self, at: usize, target: &Target, result: &SliceResult) -> Result<()> {
+        let series = &target.series;
+        for (prompt_at, answer) in result.answers.iter().enumerate() {
+            let which = Which {
+                target: at,
+                slice: (series.slices() > 1).then_some(result.place.slice + 1),
+                frame: (series.frames() > 1).then_some(result.place.frame),
                 prompt: prompt_at,
             };
-            let mask_file = self.output.mask(place, &result.mask)?;
+            let mask_file = self.output.mask(series.kind(), which, &answer.mask)?;
             let about = record::About {
-                input: &input.to_string_lossy(),
-                frame,
+                input: &target.input,
+                series: target.number,
+                place: result.place,
+                is_one_of_several: series.slices() * series.frames() > 1,
                 device: self.device,
                 model: &self.segmenter.manifest().name,
-                spacing_mm,
-                notes: picture.notes(),
+                spacing_mm: result.spacing_mm,
+                window: result.window,
+                notes: &result.notes,
             };
-            self.output
-                .record(&Record::new(&about, &result, mask_file))?;
+            let record = Record::new(&about, answer, mask_file);
+            self.output.record(&record, series.kind())?;
         }
         Ok(())
-    }
-}
-
-/// The bytes of an input.
-fn read(input: &Path) -> Result<Vec<u8>> {
-    if input.is_dir() {
-        return Err(CommandError {
-            code: "INPUT-FOLDER",
-            message: "this is a folder".to_owned(),
-            next_step: "Name the files in it, for example FOLDER/*.dcm.",
-        }
-        .into());
-    }
-    std::fs::read(input).map_err(|error| {
-        CommandError {
-            code: "INPUT-READ",
-            message: format!("the file cannot be read: {error}"),
-            next_step: "Check its name and that you may read it.",
-        }
-        .into()
-    })
-}
-
-impl Arguments {
-    fn target(&self) -> Option<Target<'_>> {
-        let folder = self.out.as_deref()?;
-        Some(Target {
-            folder,
-            formats: &self.formats,
-            overwrite: self.overwrite,
-        })
     }
 }

@@ -16,7 +16,7 @@ fn every_failure_has_a_next_step_and_says_its_cause_once() {
     let evaluate = fixture.run(&["evaluate", "--model", "model", "--corpus", "nowhere"]);
     let train = fixture.run(&["train", "nowhere.toml"]);
     let cases = [
-        (segment("folder", &[]), "[INPUT-FOLDER]", "Name the files"),
+        (segment("folder", &[]), "[INPUT-EMPTY]", "Name DICOM"),
         (
             segment("nowhere.png", &[]),
             "[INPUT-READ]",

@@ -98,7 +98,7 @@ fn frames_of_one_file_have_a_mask_each() {
     );
     let frames: Vec<String> = rows(&fixture.path("out"))
         .iter()
-        .map(|row| row[1].clone())
+        .map(|row| row[3].clone())
         .collect();
     assert_eq!(frames, ["0", "1"]);
 }
@@ -142,7 +142,7 @@ fn rows_of_earlier_runs_are_kept() {
     ask("left lung", &[]);
     assert_eq!(ask("heart", &[]).len(), 2);
     let replaced = ask("heart", &["--overwrite"]);
-    let prompts: Vec<&str> = replaced.iter().map(|row| row[2].as_str()).collect();
+    let prompts: Vec<&str> = replaced.iter().map(|row| row[4].as_str()).collect();
     assert_eq!(
         prompts,
         ["left lung", "heart"],
@@ -220,7 +220,7 @@ fn many_programs_may_write_into_one_folder() {
         2 * AT_ONCE * rounds,
         "every row of every program"
     );
-    assert!(rows.iter().all(|row| row.len() == 11));
+    assert!(rows.iter().all(|row| row.len() == 20));
     let masks = names(&out)
         .into_iter()
         .filter(|name| name.ends_with(".png"));

@@ -1,153 +1,28 @@
 //! The engine on a model with random weights, small enough for a test: what is computed how often, what a cancel
 //! leaves behind, and that a folder comes to the device as it was written. Accuracy is the parity test's business.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use medsam3_imaging::Rgb8;
-use medsam3_model::parameters;
-use medsam3_weights::{DirectorySource, ModelDescription, Precision, Provenance, Writer};
+use medsam3_weights::DirectorySource;
 use pollster::block_on;
 
 use super::*;
-use crate::{CancelToken, Progress};
-
-const TOKENIZER: &[u8] = include_bytes!("../../../../weights/default/tokenizer.json");
-
-/// Every part of the model, as little of each as there can be.
-fn tiny() -> Sam3Config {
-    let mut config = Sam3Config::default_small();
-    config.image_side = 56;
-    config.vit.width = 16;
-    config.vit.depth = 2;
-    config.vit.heads = 2;
-    config.vit.mlp_hidden = 32;
-    config.vit.window = 2;
-    config.vit.global_blocks = vec![1];
-    config.vit.pretrain_grid = 4;
-    config.text.width = 16;
-    config.text.depth = 1;
-    config.text.heads = 2;
-    config.text.mlp_hidden = 32;
-    config.transformer.width = 16;
-    config.transformer.heads = 2;
-    config.transformer.feed_forward = 32;
-    config.transformer.queries = 20;
-    config
-}
-
-fn write_model(folder: &std::path::Path, config: &Sam3Config, leave_out: &str) {
-    write_model_as(folder, config, leave_out, Precision::F32);
-}
-
-fn write_model_as(
-    folder: &std::path::Path,
-    config: &Sam3Config,
-    leave_out: &str,
-    precision: Precision,
-) {
-    let device = Device::flex();
-    device.seed(7);
-    let description = ModelDescription {
-        name: "random".to_owned(),
-        config: serde_json::to_value(config).unwrap(),
-        precision,
-        licence: "CC0-1.0".to_owned(),
-        provenance: Provenance::default(),
-        mask_rule: MaskRule::Union,
-        prompts: Vec::new(),
-    };
-    let mut writer = Writer::create(folder, description).unwrap();
-    parameters::save(&config.init(&device), &mut |info, values| {
-        if info.name != leave_out {
-            writer.tensor(&info.name, &info.shape, &values).unwrap();
-        }
-    });
-    writer.file("tokenizer.json", TOKENIZER).unwrap();
-    writer.finish().unwrap();
-}
-
-/// A folder with the tiny model, and a segmenter that writes its progress down.
-struct Fixture {
-    folder: tempfile::TempDir,
-    heard: Rc<RefCell<Vec<Progress>>>,
-    cancel: CancelToken,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        Self::with(&tiny(), Precision::F32)
-    }
-
-    fn with(config: &Sam3Config, precision: Precision) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        write_model_as(&folder.path().join("model"), config, "", precision);
-        Self {
-            folder,
-            heard: Rc::default(),
-            cancel: CancelToken::new(),
-        }
-    }
-
-    fn load(&self) -> Result<Segmenter, EngineError> {
-        self.load_with(LoadOptions::default())
-    }
-
-    fn load_with(&self, options: LoadOptions) -> Result<Segmenter, EngineError> {
-        let heard = self.heard.clone();
-        let control = Control::new()
-            .with_cancel(self.cancel.clone())
-            .on_progress(move |progress| heard.borrow_mut().push(progress));
-        let source = DirectorySource::new(self.folder.path().join("model"));
-        block_on(Segmenter::load(source, Device::flex(), options, control))
-    }
-
-    fn stages(&self) -> Vec<Stage> {
-        let mut stages: Vec<Stage> = self.heard.borrow_mut().drain(..).map(|p| p.stage).collect();
-        stages.dedup();
-        stages
-    }
-}
-
-/// A picture that is not square, with a bright rectangle off its centre.
-fn picture(width: usize, height: usize) -> Rgb8 {
-    let inside = |x: usize, y: usize| x * 3 < width && y * 2 < height;
-    let pixels = (0..width * height).flat_map(|i| {
-        let (x, y) = (i % width, i / width);
-        if inside(x, y) {
-            [220, 200, 180]
-        } else {
-            [(x % 32) as u8, (y % 64) as u8, 20]
-        }
-    });
-    Rgb8 {
-        width,
-        height,
-        pixels: pixels.collect(),
-    }
-}
-
-/// Random weights are sure of nothing: keep everything.
-const ALL: PromptOptions = PromptOptions {
-    threshold: Some(0.0),
-    mask_threshold: None,
-    mask_rule: None,
-};
+use crate::fixture::{Fixture, picture, tiny, write_model};
+use crate::{EmbeddingCache, View};
 
 #[test]
 fn the_image_is_encoded_once_and_each_text_once() {
     let fixture = Fixture::new();
-    let mut segmenter = fixture.load().unwrap();
+    let segmenter = fixture.load().unwrap();
     let loading = fixture.stages();
     assert_eq!(loading, [Stage::VerifyingWeights, Stage::ReadingWeights]);
 
-    block_on(segmenter.open(&picture(90, 60))).unwrap();
+    let image = fixture.encode(&segmenter, &picture(90, 60)).unwrap();
     assert_eq!(fixture.stages(), [Stage::EncodingImage]);
     assert!(
         !segmenter.text_encoder_is_loaded(),
         "no prompt needed it yet"
     );
-    let first = block_on(segmenter.prompt("left lung", ALL)).unwrap();
+    let first = fixture.prompt(&segmenter, &image, "left lung").unwrap();
     assert!(segmenter.text_encoder_is_loaded());
     assert_eq!(
         fixture.stages(),
@@ -159,12 +34,12 @@ fn the_image_is_encoded_once_and_each_text_once() {
             Stage::Masks
         ]
     );
-    let second = block_on(segmenter.prompt("heart", ALL)).unwrap();
+    let second = fixture.prompt(&segmenter, &image, "heart").unwrap();
     assert_eq!(
         fixture.stages(),
         [Stage::EncodingPrompt, Stage::Grounding, Stage::Masks]
     );
-    let again = block_on(segmenter.prompt("  Left  LUNG", ALL)).unwrap();
+    let again = fixture.prompt(&segmenter, &image, "  Left  LUNG").unwrap();
     assert_eq!(
         fixture.stages(),
         [Stage::Grounding, Stage::Masks],
@@ -172,7 +47,6 @@ fn the_image_is_encoded_once_and_each_text_once() {
     );
     let work = Work {
         images_encoded: 1,
-        images_recalled: 0,
         texts_encoded: 2,
         prompts_answered: 3,
     };
@@ -212,9 +86,9 @@ fn the_image_is_encoded_once_and_each_text_once() {
 fn two_loads_give_the_same_answer_and_another_image_another() {
     let fixture = Fixture::new();
     let answer = |image: &Rgb8| {
-        let mut segmenter = fixture.load().unwrap();
-        block_on(segmenter.open(image)).unwrap();
-        let result = block_on(segmenter.prompt("polyp", ALL)).unwrap();
+        let segmenter = fixture.load().unwrap();
+        let image = fixture.encode(&segmenter, image).unwrap();
+        let result = fixture.prompt(&segmenter, &image, "polyp").unwrap();
         (
             result.presence,
             result.best_score,
@@ -230,15 +104,15 @@ fn two_loads_give_the_same_answer_and_another_image_another() {
 #[test]
 fn thresholds_and_rules_decide_what_is_shown() {
     let fixture = Fixture::new();
-    let mut segmenter = fixture.load().unwrap();
-    block_on(segmenter.open(&picture(40, 40))).unwrap();
-    let mut ask = |threshold, rule| {
+    let segmenter = fixture.load().unwrap();
+    let image = fixture.encode(&segmenter, &picture(40, 40)).unwrap();
+    let ask = |threshold, rule| {
         let options = PromptOptions {
             threshold: Some(threshold),
             mask_threshold: None,
             mask_rule: Some(rule),
         };
-        block_on(segmenter.prompt("polyp", options)).unwrap()
+        block_on(segmenter.prompt(&image, "polyp", options, &fixture.control)).unwrap()
     };
     let none = ask(1.0, MaskRule::Union);
     assert!(none.instances.is_empty() && none.mask.area_px() == 0);
@@ -247,37 +121,23 @@ fn thresholds_and_rules_decide_what_is_shown() {
     let shown = ask(none.presence - 1e-4, MaskRule::Semantic);
     let hidden = ask(none.presence + 1e-4, MaskRule::Semantic);
     assert_eq!(hidden.mask.area_px(), 0);
-    let logits = {
-        let image = segmenter.image.as_ref().unwrap();
-        let text = &segmenter.texts["polyp"].features;
-        block_on(values(
-            segmenter.model.ground(&image.features, text).semantic,
-        ))
-        .unwrap()
-    };
-    let grid = segmenter.config().mask_grid();
-    assert_eq!(
-        shown.mask,
-        mask_from_logits(&logits, grid, grid, 40, 40, 0.5)
-    );
+    let semantic = block_on(segmenter.semantic(&image, "polyp", &fixture.control)).unwrap();
+    assert_eq!(semantic.presence, none.presence);
+    assert_eq!(shown.mask, semantic.mask(0.5));
+    assert!(semantic.mask(0.3).area_px() > semantic.mask(0.7).area_px());
 }
 
 #[test]
-fn a_cancel_stops_between_stages_and_keeps_what_was_open() {
+fn a_cancel_stops_between_stages_and_keeps_what_was_encoded() {
     let fixture = Fixture::new();
-    let mut segmenter = fixture.load().unwrap();
-    block_on(segmenter.open(&picture(90, 60))).unwrap();
+    let segmenter = fixture.load().unwrap();
+    let image = fixture.encode(&segmenter, &picture(90, 60)).unwrap();
     fixture.stages();
-    fixture.cancel.cancel();
-    let code = |result: Result<(), EngineError>| result.unwrap_err().code();
-    assert_eq!(
-        code(block_on(segmenter.open(&picture(30, 30)))),
-        "CANCELLED"
-    );
-    assert_eq!(
-        code(block_on(segmenter.prompt("polyp", ALL)).map(|_| ())),
-        "CANCELLED"
-    );
+    fixture.control.cancel.cancel();
+    let stopped = fixture.encode(&segmenter, &picture(30, 30)).unwrap_err();
+    assert_eq!(stopped.code(), "CANCELLED");
+    let stopped = fixture.prompt(&segmenter, &image, "polyp").unwrap_err();
+    assert_eq!(stopped.code(), "CANCELLED");
     assert_eq!(fixture.load().err().unwrap().code(), "CANCELLED");
     assert_eq!(
         segmenter.work(),
@@ -286,39 +146,49 @@ fn a_cancel_stops_between_stages_and_keeps_what_was_open() {
             ..Work::default()
         }
     );
-    assert_eq!(segmenter.image_size(), Some((90, 60)));
-    fixture.cancel.reset();
-    block_on(segmenter.prompt("polyp", ALL)).unwrap();
+    assert_eq!(image.size(), (90, 60));
+    fixture.control.cancel.reset();
+    fixture.prompt(&segmenter, &image, "polyp").unwrap();
+}
+
+/// One model for several threads, each with an image of its own: the answers are those of one after the other.
+#[test]
+fn threads_share_a_model() {
+    let fixture = Fixture::new();
+    let segmenter = fixture.load().unwrap();
+    let ask = |side: usize, prompt: &str| {
+        let image = fixture.encode(&segmenter, &picture(side, 60)).unwrap();
+        let answer = fixture.prompt(&segmenter, &image, prompt).unwrap();
+        (answer.presence, answer.instances)
+    };
+    let jobs = [(90, "polyp"), (60, "heart"), (30, "polyp"), (90, "spleen")];
+    let alone = jobs.map(|(side, prompt)| ask(side, prompt));
+    let together = std::thread::scope(|scope| {
+        let threads = jobs.map(|(side, prompt)| scope.spawn(move || ask(side, prompt)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(alone, together);
+    assert_eq!(segmenter.work().texts_encoded, 3, "each text once");
 }
 
 #[test]
 fn wrong_uses_are_said() {
     let fixture = Fixture::new();
-    let mut segmenter = fixture.load().unwrap();
-    let code = |result: Result<PromptResult, EngineError>| result.unwrap_err().code();
-    assert_eq!(code(block_on(segmenter.prompt("polyp", ALL))), "IMAGE-NONE");
-    let empty = Rgb8 {
-        width: 0,
-        height: 0,
-        pixels: Vec::new(),
+    let segmenter = fixture.load().unwrap();
+    let image = |side, pixels| Rgb8 {
+        width: side,
+        height: side,
+        pixels: vec![0; pixels],
     };
-    assert_eq!(
-        block_on(segmenter.open(&empty)).unwrap_err().code(),
-        "IMAGE-EMPTY"
-    );
-    let short = Rgb8 {
-        width: 9,
-        height: 9,
-        pixels: vec![0; 9],
-    };
-    assert_eq!(
-        block_on(segmenter.open(&short)).unwrap_err().code(),
-        "IMAGE-EMPTY"
-    );
-    block_on(segmenter.open(&picture(20, 20))).unwrap();
-    assert_eq!(code(block_on(segmenter.prompt(" ", ALL))), "PROMPT-EMPTY");
-    let long = block_on(segmenter.prompt(&"lung ".repeat(40), ALL)).unwrap();
-    assert!(long.truncated);
+    for wrong in [image(0, 0), image(9, 9)] {
+        let error = fixture.encode(&segmenter, &wrong).unwrap_err();
+        assert_eq!(error.code(), "IMAGE-EMPTY");
+    }
+    let image = fixture.encode(&segmenter, &picture(20, 20)).unwrap();
+    let error = fixture.prompt(&segmenter, &image, " ").unwrap_err();
+    assert_eq!(error.code(), "PROMPT-EMPTY");
+    let long = fixture.prompt(&segmenter, &image, &"lung ".repeat(40));
+    assert!(long.unwrap().truncated);
 }
 
 #[test]
@@ -326,14 +196,14 @@ fn a_folder_of_another_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("model");
     let absent = "detector.dot_prod_scoring.hs_proj.weight";
-    write_model(&folder, &tiny(), absent);
+    write_model(&folder, &tiny(), absent, Precision::F32);
     let load = |options| {
         let source = DirectorySource::new(&folder);
         block_on(Segmenter::load(
             source,
             Device::flex(),
             options,
-            Control::new(),
+            &Control::new(),
         ))
         .err()
         .unwrap()
@@ -358,87 +228,52 @@ fn frame(frame: u32) -> View {
     View { frame, ..VIEW }
 }
 
-/// What going back to a slice, a further prompt and a neighbour prepared ahead cost: runs of the trunk are counted.
+/// What going back to a slice and a further prompt cost: runs of the trunk are counted.
 #[test]
 fn going_back_to_a_slice_costs_no_image_work_and_gives_the_same_masks() {
-    let fixture = Fixture::new();
-    // A trunk output of the tiny model is 4 x 4 x 16 f32 values, 1 KiB: two of them fit.
-    let mut segmenter = fixture
-        .load_with(LoadOptions {
-            embedding_bytes: 2200,
-            ..LoadOptions::default()
-        })
-        .unwrap();
-    let runs = |segmenter: &Segmenter| {
-        let work = segmenter.work();
-        (work.images_encoded, work.images_recalled)
-    };
-    let (first, second) = (picture(90, 60), picture(60, 90));
-    assert!(!block_on(segmenter.recall(frame(0))).unwrap());
-    block_on(segmenter.open_view(frame(0), &first)).unwrap();
-    let before = block_on(segmenter.prompt("polyp", ALL)).unwrap();
-    block_on(segmenter.prompt("heart", ALL)).unwrap();
-    assert!(
-        block_on(segmenter.recall(frame(0))).unwrap(),
-        "it is in view"
-    );
-    assert_eq!(
-        runs(&segmenter),
-        (1, 0),
-        "further prompts are no image work"
-    );
+    for half in [false, true] {
+        let fixture = Fixture::new();
+        let segmenter = fixture.load().unwrap();
+        let mut cache = EmbeddingCache::new(1 << 20, half);
+        let embedding = block_on(segmenter.embed(&picture(90, 60), &fixture.control)).unwrap();
+        assert_eq!(embedding.bytes(), segmenter.embedding_bytes());
+        let embedding = cache.keep(frame(0), embedding);
+        let image = block_on(segmenter.finish(embedding, &fixture.control)).unwrap();
+        let before = fixture.prompt(&segmenter, &image, "polyp").unwrap();
+        fixture.prompt(&segmenter, &image, "heart").unwrap();
+        assert_eq!(segmenter.work().images_encoded, 1);
 
-    block_on(segmenter.open_view(frame(1), &second)).unwrap();
-    assert_eq!(segmenter.image_size(), Some((60, 90)));
-    assert!(block_on(segmenter.recall(frame(0))).unwrap());
-    assert_eq!(segmenter.image_size(), Some((90, 60)));
-    assert_eq!(runs(&segmenter), (2, 1));
-    let after = block_on(segmenter.prompt("polyp", ALL)).unwrap();
-    assert_eq!(
-        (after.presence, after.instances, after.mask),
-        (before.presence, before.instances, before.mask)
-    );
-    let other_window = View {
-        window: Some([40.0, 400.0]),
-        ..frame(0)
-    };
-    assert!(!block_on(segmenter.recall(other_window)).unwrap());
-
-    // Nothing is prepared ahead where it would push out what was seen.
-    assert!(!block_on(segmenter.prefetch(frame(2), &first)).unwrap());
-    segmenter.set_embedding_bytes(3300);
-    assert!(block_on(segmenter.prefetch(frame(2), &second)).unwrap());
-    assert!(
-        !block_on(segmenter.prefetch(frame(2), &second)).unwrap(),
-        "it is there"
-    );
-    assert_eq!(
-        segmenter.image_size(),
-        Some((90, 60)),
-        "what is open stays open"
-    );
-    assert!(block_on(segmenter.recall(frame(2))).unwrap());
-    assert_eq!(runs(&segmenter), (3, 2));
-    assert_eq!(segmenter.embedding_use().slices, 3);
-    segmenter.set_embedding_bytes(0);
-    assert!(!block_on(segmenter.recall(frame(0))).unwrap());
-    assert!(block_on(segmenter.recall(frame(2))).unwrap(), "in view");
+        let kept = cache.recall(frame(0)).unwrap();
+        assert!(cache.recall(frame(1)).is_none());
+        let image = block_on(segmenter.finish(kept, &fixture.control)).unwrap();
+        assert_eq!(image.size(), (90, 60));
+        let after = fixture.prompt(&segmenter, &image, "polyp").unwrap();
+        assert_eq!(
+            (after.presence, after.instances, after.mask),
+            (before.presence, before.instances, before.mask)
+        );
+        assert_eq!(
+            segmenter.work().images_encoded,
+            1,
+            "the trunk did not run again"
+        );
+    }
 }
 
 #[test]
 fn a_large_text_encoder_is_dropped_when_all_prompts_of_a_request_are_read() {
     let fixture = Fixture::new();
     let answers = |text_encoder_bytes| {
-        let mut segmenter = fixture
+        let segmenter = fixture
             .load_with(LoadOptions {
                 text_encoder_bytes,
                 ..LoadOptions::default()
             })
             .unwrap();
-        block_on(segmenter.open(&picture(40, 40))).unwrap();
+        let image = fixture.encode(&segmenter, &picture(40, 40)).unwrap();
         let prompts = ["polyp", "left lung"].map(str::to_owned);
         fixture.stages();
-        block_on(segmenter.read_prompts(&prompts)).unwrap();
+        block_on(segmenter.read_prompts(&prompts, &fixture.control)).unwrap();
         assert_eq!(
             fixture.stages(),
             [
@@ -450,7 +285,7 @@ fn a_large_text_encoder_is_dropped_when_all_prompts_of_a_request_are_read() {
         );
         let kept = segmenter.text_encoder_is_loaded();
         let answers = ["polyp", "left lung", "heart"]
-            .map(|prompt| block_on(segmenter.prompt(prompt, ALL)).unwrap().presence);
+            .map(|prompt| fixture.prompt(&segmenter, &image, prompt).unwrap().presence);
         (kept, answers)
     };
     let (kept, with) = answers(u64::MAX);
@@ -481,9 +316,9 @@ fn weights_held_as_they_are_stored_give_the_same_answer() {
                 hold,
                 ..LoadOptions::default()
             };
-            let mut segmenter = fixture.load_with(options).unwrap();
-            block_on(segmenter.open(&picture(90, 60))).unwrap();
-            let answer = block_on(segmenter.prompt("polyp", ALL)).unwrap();
+            let segmenter = fixture.load_with(options).unwrap();
+            let image = fixture.encode(&segmenter, &picture(90, 60)).unwrap();
+            let answer = fixture.prompt(&segmenter, &image, "polyp").unwrap();
             (segmenter.held_as(), answer.presence, answer.best_score)
         };
         let (widened, presence, score) = answer(Hold::Single);

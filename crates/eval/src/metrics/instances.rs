@@ -1,24 +1,13 @@
 //! Instances found against instances drawn: one-to-one F1 at IoU 0.5 and average precision as COCO defines it
 //! (Lin et al. 2014: greedy by score, 101 recall points, IoU 0.50 to 0.95).
 
-use medsam3_imaging::Mask;
+use medsam3_imaging::{Mask, ObjectMap};
 use serde::Serialize;
 
 /// IoU from which a detection counts, for average precision; the first is that of F1.
 pub const IOU_THRESHOLDS: [f64; 10] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95];
 /// Recall points of average precision.
 const RECALL_POINTS: u32 = 101;
-
-/// Objects drawn in an image: `[height, width]`, 0 is background, any other number an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectMap {
-    /// Columns.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// Row-major.
-    pub ids: Vec<u16>,
-}
 
 /// A detection and whether it hits a drawn object of its own at each of [`IOU_THRESHOLDS`].
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -9,7 +9,7 @@ mod surface;
 
 pub use calibration::{Bin, Calibration, calibration};
 pub use instances::{
-    Detection, IOU_THRESHOLDS, InstanceMatch, ObjectMap, average_precision, f1, match_instances,
+    Detection, IOU_THRESHOLDS, InstanceMatch, average_precision, f1, match_instances,
 };
 pub use overlap::{dice, iou, overlap};
 pub(crate) use surface::percentile;

@@ -9,6 +9,7 @@ mod find;
 mod folder;
 mod picture_size;
 mod problem;
+mod reader;
 mod report;
 mod source;
 mod turn;
@@ -16,12 +17,13 @@ mod volume;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use find::{Failure, Listing, OtherObject, find};
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::{FileSource, sources_of_paths};
 pub use problem::Problem;
+pub use reader::SeriesReader;
 pub use report::{SeriesReport, TransferSyntaxes};
 pub use source::{MemorySource, Shareable, SharedSource, Source};
 pub use volume::{Volume, Voxels};
@@ -56,6 +58,17 @@ impl Kind {
             Self::Cine => "cine",
         }
     }
+}
+
+/// Which picture of a series.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Place {
+    /// Slice position, from 0.
+    pub slice: usize,
+    /// Picture at that position, from 0: time, echo; of a cine the frame.
+    pub frame: usize,
 }
 
 /// Where a slice lies among the others.

@@ -92,37 +92,27 @@ impl Series {
             frame.saturating_mul(slices).saturating_add(slice)
         };
         match &self.pixels {
-            Pixels::Files { files, pictures } => {
-                let mut order: Vec<(usize, usize, usize)> = pictures
+            Pixels::Files { pictures, .. } => {
+                let mut order: Vec<(usize, usize, usize, usize)> = pictures
                     .iter()
                     .enumerate()
                     .map(|(index, &(file, frame))| {
                         let (slice, at) = (index / self.frames, index % self.frames);
-                        (file, frame, target(slice, at))
+                        (file, frame, index, target(slice, at))
                     })
                     .collect();
                 // A file of many frames is read once.
                 order.sort_unstable();
-                let mut opened = None;
-                for (file, frame, target) in order {
-                    let picture = match &mut opened {
-                        Some((name, picture)) if *name == file => picture,
-                        _ => {
-                            let source = files.get(file).ok_or(ImagingError::FrameOutOfRange {
-                                frame: file,
-                                count: files.len(),
-                            })?;
-                            let (_, picture) = opened.insert((file, source.open()?));
-                            picture
-                        }
-                    };
+                let mut reader = self.reader();
+                for (.., index, target) in order {
+                    let (slice, frame) = (index / self.frames, index % self.frames);
+                    let (picture, frame) = reader.open(slice, frame)?;
                     match picture.kind() {
                         PictureKind::Gray => builder.gray(picture.gray_values(frame)?, target)?,
                         PictureKind::Rgb => {
                             builder.rgb(&picture.render(frame, None)?.pixels, target)?;
                         }
                     }
-                    picture.release_frames();
                 }
             }
             Pixels::Nifti { file, .. } => {

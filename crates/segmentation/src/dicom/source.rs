@@ -1,13 +1,13 @@
 //! What a DICOM object takes from the series that it refers to: patient and study, what was lost in
 //! compression, and of each picture its instance, frame and plane.
 
+use crate::Place;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use medsam3_imaging::series::{Kind, Problem, Series};
 use medsam3_imaging::{Orientation, Vector, dicom_attributes};
 
-use crate::document::Place;
 use crate::error::SegmentationError;
 
 /// Patient (PS3.3 C.7.1.1), clinical trial (C.7.1.3), study (C.7.2.1) and patient study (C.7.2.2) modules.

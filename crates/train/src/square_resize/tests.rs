@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use image::imageops::{FilterType, resize};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use medsam3_corpus::{CorpusError, Dataset, Item, Truth, questions};
-use medsam3_engine::{CancelToken, Segmenter, Thresholds};
+use medsam3_corpus::{CorpusError, Dataset, Item, Truth, questions, read_image};
+use medsam3_engine::{Control, EncodedImage, Segmenter, Thresholds};
 use medsam3_eval::{Case, Confidence, Question, match_instances};
 use medsam3_imaging::Rgb8;
 
@@ -71,10 +71,10 @@ pub fn choose<'a>(arguments: &Arguments, datasets: &'a [Dataset]) -> Result<Vec<
 /// The first file that cannot be used, by name; the engine's errors.
 pub fn measure(
     arguments: &Arguments,
-    segmenter: &mut Segmenter,
+    segmenter: &Segmenter,
     datasets: &[Dataset],
     jobs: &[Job<'_>],
-    cancel: &CancelToken,
+    control: &Control,
 ) -> Result<Measured> {
     let bar = ProgressBar::new(jobs.len() as u64);
     if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:30} {pos}/{len}, {eta} left") {
@@ -88,7 +88,7 @@ pub fn measure(
         seconds: 0.0,
     };
     for &(at, item) in jobs {
-        if cancel.is_cancelled() {
+        if control.cancel.is_cancelled() {
             measured.stopped_of = Some(jobs.len());
             break;
         }
@@ -96,10 +96,17 @@ pub fn measure(
             continue;
         };
         bar.set_message(set.name.clone());
-        let image = read_image(arguments, set, item)?;
         let folder = arguments.corpus.join(&set.name);
+        let image = read_image(&folder.join(&item.image))?;
         let truths = questions(&folder, set, item, (image.width, image.height))?;
-        let cases = match ask_all(arguments, segmenter, set, item, &image, &truths) {
+        let asking = Asking {
+            arguments,
+            segmenter,
+            control,
+            set,
+            item,
+        };
+        let cases = match asking.all(&image, &truths) {
             // The cases of whole images are kept.
             Err(error) if failure::is_cancelled(&error) => {
                 measured.stopped_of = Some(jobs.len());
@@ -116,76 +123,72 @@ pub fn measure(
     Ok(measured)
 }
 
-/// Decodes the image of an item.
-///
-/// # Errors
-/// A file that cannot be read or is not an image, by name.
-pub fn read_image(arguments: &Arguments, set: &Dataset, item: &Item) -> Result<Rgb8> {
-    let path = arguments.corpus.join(&set.name).join(&item.image);
-    let name = || path.display().to_string();
-    let bytes = std::fs::read(&path).with_context(name)?;
-    medsam3_imaging::open(&bytes)
-        .and_then(|picture| picture.render(0, None))
-        .with_context(name)
+/// An item of a dataset, and whom to ask.
+struct Asking<'a> {
+    arguments: &'a Arguments,
+    segmenter: &'a Segmenter,
+    control: &'a Control,
+    set: &'a Dataset,
+    item: &'a Item,
 }
 
-/// Asks everything of an image.
-fn ask_all(
-    arguments: &Arguments,
-    segmenter: &mut Segmenter,
-    set: &Dataset,
-    item: &Item,
-    image: &Rgb8,
-    truths: &[Truth],
-) -> Result<Vec<Case>> {
-    if !truths.is_empty() {
-        pollster::block_on(segmenter.open(image))?;
-    }
-    let ask = |truth| ask(arguments, segmenter, set, item, truth);
-    truths.iter().map(ask).collect()
-}
-
-fn ask(
-    arguments: &Arguments,
-    segmenter: &mut Segmenter,
-    set: &Dataset,
-    item: &Item,
-    truth: &Truth,
-) -> Result<Case> {
-    let rule = arguments.rule;
-    let suggested = Thresholds::of(segmenter.manifest(), &truth.prompt).score;
-    let threshold = arguments.threshold.unwrap_or(suggested);
-    let options = RuleChoice::options(rule, arguments.threshold);
-    let answer = pollster::block_on(segmenter.prompt(&truth.prompt, options))?;
-    let found = RuleChoice::mask(rule, &answer, threshold);
-    let different = || format!("{}, item {}: masks of different sizes", set.name, item.id);
-    let instances = match RuleChoice::detections(rule, &answer) {
-        None => None,
-        Some(found) => {
-            let found: Vec<_> = found.iter().map(|(score, mask)| (*score, mask)).collect();
-            let matched = match_instances(&found, &truth.objects(), f64::from(threshold));
-            Some(matched.with_context(different)?)
+impl Asking<'_> {
+    /// Asks everything of an image.
+    fn all(&self, image: &Rgb8, truths: &[Truth]) -> Result<Vec<Case>> {
+        if truths.is_empty() {
+            return Ok(Vec::new());
         }
-    };
-    let question = Question {
-        dataset: set.name.clone(),
-        prompt: truth.prompt.clone(),
-        item: item.id.clone(),
-        subject: item.subject.clone().unwrap_or_else(|| item.id.clone()),
-    };
-    let confidence = Confidence {
-        presence: f64::from(answer.presence),
-        score: f64::from(answer.best_score),
-    };
-    Case::measure(
-        question,
-        confidence,
-        &found,
-        &truth.mask,
-        instances,
-        arguments.tolerance,
-    )
-    .with_context(different)
+        let encoded = pollster::block_on(self.segmenter.encode(image, self.control))?;
+        truths
+            .iter()
+            .map(|truth| self.one(&encoded, truth))
+            .collect()
+    }
+
+    fn one(&self, image: &EncodedImage, truth: &Truth) -> Result<Case> {
+        let Self {
+            arguments,
+            segmenter,
+            control,
+            set,
+            item,
+        } = self;
+        let rule = arguments.rule;
+        let suggested = Thresholds::of(segmenter.manifest(), &truth.prompt).score;
+        let threshold = arguments.threshold.unwrap_or(suggested);
+        let options = RuleChoice::options(rule, arguments.threshold);
+        let answer = segmenter.prompt(image, &truth.prompt, options, control);
+        let answer = pollster::block_on(answer)?;
+        let found = RuleChoice::mask(rule, &answer, threshold);
+        let different = || format!("{}, item {}: masks of different sizes", set.name, item.id);
+        let instances = match RuleChoice::detections(rule, &answer) {
+            None => None,
+            Some(found) => {
+                let found: Vec<_> = found.iter().map(|(score, mask)| (*score, mask)).collect();
+                let matched = match_instances(&found, &truth.objects(), f64::from(threshold));
+                Some(matched.with_context(different)?)
+            }
+        };
+        let question = Question {
+            dataset: set.name.clone(),
+            prompt: truth.prompt.clone(),
+            item: item.id.clone(),
+            subject: item.subject.clone().unwrap_or_else(|| item.id.clone()),
+        };
+        let confidence = Confidence {
+            presence: f64::from(answer.presence),
+            score: f64::from(answer.best_score),
+        };
+        Case::measure(
+            question,
+            confidence,
+            &found,
+            &truth.mask,
+            instances,
+            arguments.tolerance,
+        )
+        .with_context(different)
+    }
 }
 
 /// Names of the datasets that were measured.

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use medsam3_corpus::Dataset;
+use medsam3_corpus::{Dataset, read_image};
 use medsam3_engine::Segmenter;
 use medsam3_eval::{About, Case, DatasetFacts, Estimate, Evaluation, write_report};
 
 use super::Arguments;
-use super::measure::{Measured, measured_datasets, read_image};
+use super::measure::{Measured, measured_datasets};
 use super::rule::RuleChoice;
 use super::wordings::WordingRow;
 
@@ -178,6 +178,7 @@ pub fn report(
             ))
         });
         let (set, item) = item.context("the case is of no dataset")?;
-        read_image(arguments, set, item)
+        let path = arguments.corpus.join(&set.name).join(&item.image);
+        Ok(read_image(&path)?)
     })
 }

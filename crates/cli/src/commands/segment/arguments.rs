@@ -8,20 +8,23 @@ use medsam3_weights::MaskRule;
 
 use crate::device::DeviceChoice;
 
-/// Finds what the prompts name in images (DICOM, PNG, JPEG; known by their content).
+/// Finds what the prompts name in images and series: DICOM, NIfTI, PNG, JPEG, TIFF; files, folders, zip archives, DICOMDIRs.
 ///
-/// Prints one record per input and prompt: presence, instances (score, box in pixels, area in pixels and, where the file
-/// has a pixel spacing, in mm²), seconds per stage. With --out, writes the mask at the input's own size as
-/// <stem>.<prompt>.png (255 inside, 0 outside; the prompt in lower case, everything but letters and digits as "-").
+/// Prints one record per picture and prompt: presence, instances (score, box in pixels, area in pixels and, where the pixel
+/// spacing is known, in mm²), seconds per stage; and at the end of a series one record per prompt: slices, volume in ml, mean
+/// and spread of the values. With --out, writes of a single image the mask at its own size as <stem>.<prompt>.png (255 inside,
+/// 0 outside; the prompt in lower case, everything but letters and digits as "-"), of a series <stem>.<prompt>.nii.gz with its
+/// affine and a row per slice in measurements.csv.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   medsam3 segment chest.dcm --prompt \"left lung\" --prompt \"right lung\" --out masks
   medsam3 segment slides/*.png --prompt \"cell nuclei\" --json --threshold 0.3
   medsam3 segment ct.dcm --prompt liver --window 60,400 --mask semantic --out masks --formats png,csv
+  medsam3 segment ct-folder --prompt \"liver, spleen\" --slices 40-80 --window soft-tissue --out masks --formats seg,nifti,csv
 
 Research and teaching only. Not a medical device.")]
 pub struct Arguments {
-    /// Images: DICOM, PNG or JPEG
+    /// Files, folders, zip archives or DICOMDIRs; their series are found by geometry
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// What to find, in words; several by commas, or by giving it several times
@@ -39,21 +42,29 @@ pub struct Arguments {
     /// Keep instances with a score above this, 0 to 1; by default what the model suggests for the prompt, else 0.5
     #[arg(long, value_name = "T", value_parser = probability)]
     pub threshold: Option<f32>,
-    /// Window centre and width for grey images, in the file's own values (HU for CT); by default the file's window
-    #[arg(long, value_name = "C,W", value_parser = window, allow_hyphen_values = true)]
-    pub window: Option<Window>,
+    /// Window for grey images: centre and width in the file's own values (HU for CT), or for CT soft-tissue, lung, liver, bone
+    /// or brain; by default the file's window
+    #[arg(long, value_name = "C,W|NAME", value_parser = window, allow_hyphen_values = true)]
+    pub window: Option<WindowChoice>,
     /// The mask to write: the union of the instances kept, or the semantic head; by default what the model suggests
     #[arg(long, value_enum)]
     pub mask: Option<MaskChoice>,
-    /// Frame of a multi-frame file, counted from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub frame: usize,
+    /// Which slices of a series: all, middle, or a range counted from 1, such as 40-80; of a cine which frames
+    #[arg(long, value_name = "all|middle|A-B", default_value = "all", value_parser = slices)]
+    pub slices: SliceChoice,
+    /// Which series of each input, as `medsam3 inspect` numbers them; by default all
+    #[arg(long, value_name = "N")]
+    pub series: Option<usize>,
+    /// Which picture where there are several at one position (time, echo), counted from 0; by default the first, of a cine all
+    #[arg(long, value_name = "N")]
+    pub frame: Option<usize>,
     /// Folder for masks and measurements; without it nothing is written
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// What to write into it: png (masks), csv (measurements.csv)
-    #[arg(long, value_name = "F,F", value_delimiter = ',', default_value = "png", value_parser = format)]
-    pub formats: Vec<Format>,
+    /// What to write into it: png (a mask per picture), nifti, seg, rtstruct (of series), csv (measurements.csv); by default png
+    /// for an image, nifti and csv for a volume, png and csv for other series
+    #[arg(long, value_name = "F,F", value_delimiter = ',', value_parser = format)]
+    pub formats: Option<Vec<Format>>,
     /// Replace results of the same name in that folder; without it they stay, and other results are an error
     #[arg(long, requires = "out")]
     pub overwrite: bool,
@@ -83,8 +94,14 @@ impl From<MaskChoice> for MaskRule {
 /// A file format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A mask as an 8-bit grey image.
+    /// A mask per picture as an 8-bit grey image.
     Png,
+    /// A mask per series and prompt as a NIfTI volume.
+    Nifti,
+    /// All masks of a series as a DICOM segmentation.
+    Seg,
+    /// All masks of a series as contours in a DICOM RT Structure Set.
+    Rtstruct,
     /// A table of measurements.
     Csv,
 }
@@ -92,10 +109,55 @@ pub enum Format {
 fn format(text: &str) -> Result<Format, String> {
     match text {
         "png" => Ok(Format::Png),
+        "nifti" => Ok(Format::Nifti),
+        "seg" => Ok(Format::Seg),
+        "rtstruct" => Ok(Format::Rtstruct),
         "csv" => Ok(Format::Csv),
-        "seg" | "nifti" => Err("not in this version; png and csv are".to_owned()),
-        _ => Err("not a format; png and csv are".to_owned()),
+        _ => Err("not a format; png, nifti, seg, rtstruct and csv are".to_owned()),
     }
+}
+
+/// The user's choice of slices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SliceChoice {
+    /// Every slice.
+    All,
+    /// The one in the middle.
+    Middle,
+    /// First and last, counted from 1.
+    Range(usize, usize),
+}
+
+fn slices(text: &str) -> Result<SliceChoice, String> {
+    const SHAPE: &str = "write all, middle, a number, or a range such as 40-80";
+    let number = |text: &str| {
+        text.trim()
+            .parse::<usize>()
+            .map_err(|_no_number| SHAPE.to_owned())
+    };
+    match text {
+        "all" => Ok(SliceChoice::All),
+        "middle" => Ok(SliceChoice::Middle),
+        _ => {
+            let (first, last) = match text.split_once('-') {
+                Some((first, last)) => (number(first)?, number(last)?),
+                None => (number(text)?, number(text)?),
+            };
+            if first == 0 || first > last {
+                return Err("slices are counted from 1, and a range goes upwards".to_owned());
+            }
+            Ok(SliceChoice::Range(first, last))
+        }
+    }
+}
+
+/// The user's choice of window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowChoice {
+    /// Centre and width.
+    pub window: Window,
+    /// The name it was asked for by, which stands for HU.
+    pub name: Option<String>,
 }
 
 impl Arguments {
@@ -124,15 +186,28 @@ pub fn probability(text: &str) -> Result<f32, String> {
     }
 }
 
-fn window(text: &str) -> Result<Window, String> {
+fn window(text: &str) -> Result<WindowChoice, String> {
+    if let Some(window) = Window::named(text) {
+        let name = Some(text.to_owned());
+        return Ok(WindowChoice { window, name });
+    }
     let numbers = text.split_once(',').and_then(|(center, width)| {
         let number = |text: &str| text.trim().parse::<f32>().ok().filter(|n| n.is_finite());
         Some((number(center)?, number(width)?))
     });
     match numbers {
-        Some((center, width)) if width > 0.0 => Ok(Window { center, width }),
+        Some((center, width)) if width > 0.0 => Ok(WindowChoice {
+            window: Window { center, width },
+            name: None,
+        }),
         Some(_) => Err("the width must be above 0".to_owned()),
-        None => Err("write centre and width as two numbers, e.g. 40,400".to_owned()),
+        None => {
+            let names: Vec<_> = Window::names().collect();
+            Err(format!(
+                "write centre and width as two numbers, e.g. 40,400, or one of {}",
+                names.join(", ")
+            ))
+        }
     }
 }
 
@@ -143,15 +218,27 @@ mod tests {
     #[test]
     fn windows_are_two_numbers() {
         let parsed = window("-600,1500").unwrap();
-        assert_eq!((parsed.center, parsed.width), (-600.0, 1500.0));
+        assert_eq!(
+            (parsed.window.center, parsed.window.width),
+            (-600.0, 1500.0)
+        );
+        assert_eq!(window("lung").unwrap().window, parsed.window);
         for wrong in ["40", "40,0", "40,-1", "a,b", "40,400,1", "nan,1", ""] {
             assert!(window(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn formats_to_come_are_told_from_nonsense() {
-        assert!(format("seg").unwrap_err().contains("not in this version"));
+    fn slices_are_counted_from_one() {
+        assert_eq!(slices("40-80"), Ok(SliceChoice::Range(40, 80)));
+        assert_eq!(slices("7"), Ok(SliceChoice::Range(7, 7)));
+        for wrong in ["0", "0-3", "5-4", "-3", "a-b", "1-2-3", ""] {
+            assert!(slices(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn formats_are_told_from_nonsense() {
         assert!(format("gif").unwrap_err().contains("not a format"));
         assert_eq!(format("csv"), Ok(Format::Csv));
     }

@@ -11,12 +11,65 @@ const LONGEST: usize = 100;
 /// Digits of a hash that tell shortened names apart.
 const DIGITS: usize = 8;
 
-/// The beginnings of the names of every input's results, in the order of the inputs.
+/// What results are called after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    path: PathBuf,
+    /// A name whose last point begins no extension: a folder's.
+    is_whole: bool,
+    /// Which series of it, where there are several.
+    series: Option<usize>,
+}
+
+impl Named {
+    /// A file with one series.
+    pub fn file(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            is_whole: false,
+            series: None,
+        }
+    }
+
+    /// A series of a folder or an archive.
+    pub fn series(path: &Path, series: Option<usize>) -> Self {
+        Self {
+            path: path.to_owned(),
+            is_whole: path.is_dir(),
+            series,
+        }
+    }
+
+    fn stem(&self) -> String {
+        let name = if self.is_whole {
+            file_name(&self.path)
+        } else {
+            stem(&self.path)
+        };
+        self.numbered(name)
+    }
+
+    fn file_name(&self) -> String {
+        self.numbered(file_name(&self.path))
+    }
+
+    fn with_folder(&self) -> String {
+        self.numbered(with_folder(&self.path))
+    }
+
+    fn numbered(&self, name: String) -> String {
+        match self.series {
+            Some(series) => format!("{name}-series-{series}"),
+            None => name,
+        }
+    }
+}
+
+/// The beginnings of the names of all results, in the order given.
 ///
-/// An input's stem, where no other input has it; else its whole name, else that with its folder, else a number
-/// behind it.
-pub fn stems(inputs: &[PathBuf]) -> Vec<String> {
-    let ways: [fn(&Path) -> String; 3] = [stem, file_name, with_folder];
+/// A stem, where no other input has it; else the whole name, else that with its folder, else a number behind it.
+pub fn stems(inputs: &[&Named]) -> Vec<String> {
+    let ways: [fn(&Named) -> String; 3] = [Named::stem, Named::file_name, Named::with_folder];
     let mut names: Vec<Option<String>> = vec![None; inputs.len()];
     let mut taken = BTreeSet::new();
     for way in ways {
@@ -39,7 +92,7 @@ pub fn stems(inputs: &[PathBuf]) -> Vec<String> {
         name.unwrap_or_else(|| {
             let base = inputs
                 .get(at)
-                .map(|input| with_folder(input))
+                .map(|input| input.with_folder())
                 .unwrap_or_default();
             free(&base, &mut taken)
         })
@@ -60,12 +113,14 @@ pub fn slugs(prompts: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// `<stem>.<prompt>.png`, of a file with several frames `<stem>.frame-<n>.<prompt>.png`.
-pub fn mask(stem: &str, frame: Option<usize>, slug: &str) -> String {
-    match frame {
-        None => format!("{stem}.{slug}.png"),
-        Some(frame) => format!("{stem}.frame-{frame}.{slug}.png"),
-    }
+/// `<stem>.<prompt>.png`; of a series with the slice, counted from 1, and where there are several the frame, from 0:
+/// `<stem>.slice-<n>.frame-<n>.<prompt>.png`.
+pub fn mask(stem: &str, slice: Option<usize>, frame: Option<usize>, slug: &str) -> String {
+    let part = |name: &str, number: Option<usize>| {
+        number.map_or_else(String::new, |number| format!(".{name}-{number}"))
+    };
+    let (slice, frame) = (part("slice", slice), part("frame", frame));
+    format!("{stem}{slice}{frame}.{slug}.png")
 }
 
 /// `name`, or `name-2` and so on where that is taken.
@@ -84,8 +139,15 @@ fn folded(name: &str) -> String {
     name.to_lowercase()
 }
 
+/// The last part of a path: a folder's name also where it is given as `.`.
 fn file_name(input: &Path) -> String {
-    let name = input.file_name().unwrap_or_default();
+    let name = match input.file_name() {
+        Some(name) => name.to_owned(),
+        None => std::fs::canonicalize(input)
+            .ok()
+            .and_then(|path| path.file_name().map(ToOwned::to_owned))
+            .unwrap_or_default(),
+    };
     shortened(&name.to_string_lossy())
 }
 
@@ -136,8 +198,11 @@ mod tests {
     use super::*;
 
     fn of(inputs: &[&str]) -> Vec<String> {
-        let inputs: Vec<PathBuf> = inputs.iter().map(PathBuf::from).collect();
-        stems(&inputs)
+        let inputs: Vec<Named> = inputs
+            .iter()
+            .map(|path| Named::file(Path::new(path)))
+            .collect();
+        stems(&inputs.iter().collect::<Vec<_>>())
     }
 
     #[test]
@@ -196,6 +261,19 @@ mod tests {
         let long = slugs(&[&a, &b]);
         assert!(long.iter().all(|slug| slug.len() <= LONGEST));
         assert_ne!(long[0], long[1]);
-        assert_eq!(mask("s", Some(3), "lungs"), "s.frame-3.lungs.png");
+        assert_eq!(mask("s", None, Some(3), "lungs"), "s.frame-3.lungs.png");
+        assert_eq!(mask("s", Some(12), None, "lungs"), "s.slice-12.lungs.png");
+    }
+
+    #[test]
+    fn a_folder_is_named_whole_and_its_series_by_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.2.ct");
+        std::fs::create_dir(&path).unwrap();
+        let named = [None, Some(2)].map(|series| Named::series(&path, series));
+        assert_eq!(
+            stems(&[&named[0], &named[1]]),
+            ["1.2.ct", "1.2.ct-series-2"]
+        );
     }
 }

@@ -1,16 +1,19 @@
 //! Where results go: records to standard output, masks and a table of measurements to the output folder. Nothing that
 //! is there is replaced unless the user asks for it, and no file is ever half there.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use medsam3_files::{Existing, atomic_write_bytes, check_output_folder};
+use medsam3_files::{Existing, atomic_write, atomic_write_bytes, check_output_folder};
 use medsam3_imaging::Mask;
+use medsam3_imaging::series::Kind;
+use medsam3_segmentation::SegmentationError;
 
-use super::arguments::Format;
-use super::names;
+use super::arguments::{Arguments, Format};
+use super::names::{self, Named};
 use super::record::Record;
+use super::summary::Summary;
 use super::table::Table;
 use crate::failure::CommandError;
 use crate::terminal;
@@ -18,38 +21,31 @@ use crate::terminal;
 /// Free space that a run needs to begin: masks are small, and their number is not known.
 const NEEDED_BYTES: u64 = 1 << 20;
 
-/// The folder asked for.
-#[derive(Clone, Copy)]
-pub struct Target<'a> {
-    /// Its path.
-    pub folder: &'a Path,
-    /// What to write into it.
-    pub formats: &'a [Format],
-    /// Whether results that are there may be replaced.
-    pub overwrite: bool,
-}
-
 /// Takes results as they come.
 pub struct Output {
-    masks: Option<Masks>,
+    folder: Option<Folder>,
     table: Option<Table>,
     json: bool,
 }
 
-/// Where masks go, and what they are called.
-struct Masks {
-    folder: PathBuf,
+/// Where files go, and what they are called.
+struct Folder {
+    path: PathBuf,
     existing: Existing,
+    /// What was asked for; without it, what suits each series.
+    formats: Option<Vec<Format>>,
     stems: Vec<String>,
     slugs: Vec<String>,
 }
 
 /// Which result a mask belongs to.
 #[derive(Clone, Copy)]
-pub struct Place {
-    /// Which of the inputs.
-    pub input: usize,
-    /// Which frame, of a file with several.
+pub struct Which {
+    /// Which of the series.
+    pub target: usize,
+    /// Which slice from 1, of a series with several.
+    pub slice: Option<usize>,
+    /// Which frame from 0, of a series with several.
     pub frame: Option<usize>,
     /// Which of the prompts.
     pub prompt: usize,
@@ -60,58 +56,158 @@ impl Output {
     ///
     /// # Errors
     /// A folder that cannot be made or written, or a table in it that is not ours.
-    pub fn new(
-        target: Option<Target<'_>>,
-        inputs: &[PathBuf],
-        prompts: &[String],
-        json: bool,
-    ) -> Result<Self> {
-        let Some(target) = target else {
+    pub fn new(arguments: &Arguments, named: &[&Named], prompts: &[String]) -> Result<Self> {
+        let json = arguments.json;
+        let Some(path) = &arguments.out else {
             return Ok(Self {
-                masks: None,
+                folder: None,
                 table: None,
                 json,
             });
         };
-        let folder = target.folder;
-        check_output_folder(folder, NEEDED_BYTES).map_err(|error| CommandError {
+        check_output_folder(path, NEEDED_BYTES).map_err(|error| CommandError {
             code: "OUTPUT-FOLDER",
-            message: format!("{} cannot be written: {error}", folder.display()),
+            message: format!("{} cannot be written: {error}", path.display()),
             next_step: "Choose another folder with --out, or check its permissions and the free space.",
         })?;
-        let wanted = |format| target.formats.contains(&format);
-        let masks = wanted(Format::Png).then(|| Masks {
-            folder: folder.to_owned(),
-            existing: if target.overwrite {
+        let folder = Folder {
+            path: path.clone(),
+            existing: if arguments.overwrite {
                 Existing::Replace
             } else {
                 Existing::Keep
             },
-            stems: names::stems(inputs),
+            formats: arguments.formats.clone(),
+            stems: names::stems(named),
             slugs: names::slugs(prompts),
-        });
-        let table = wanted(Format::Csv).then(|| Table::open(folder, target.overwrite));
+        };
+        let none = folder.formats.as_ref();
+        let table = none.is_none_or(|formats| formats.contains(&Format::Csv));
+        let table = table.then(|| Table::open(path, arguments.overwrite));
         Ok(Self {
-            masks,
+            folder: Some(folder),
             table: table.transpose()?,
             json,
         })
     }
 
-    /// Writes a mask, if masks are asked for, and gives the file's name.
+    /// Writes the mask of a picture, if such masks are asked for, and gives the file's name.
     ///
     /// # Errors
     /// A file of that name with another content, unless it may be replaced.
-    pub fn mask(&self, place: Place, mask: &Mask) -> Result<Option<String>> {
-        self.masks
-            .as_ref()
-            .map(|masks| masks.write(place, mask))
-            .transpose()
+    pub fn mask(&self, kind: Kind, which: Which, mask: &Mask) -> Result<Option<String>> {
+        match &self.folder {
+            Some(folder) if folder.wants(Format::Png, kind) => {
+                let name = folder.mask_name(which);
+                folder.write(&name, &mask.to_png())?;
+                Ok(Some(name))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether a format is asked for, or suits a series where none is.
+    pub fn wants(&self, format: Format, kind: Kind) -> bool {
+        let wants = |folder: &Folder| folder.wants(format, kind);
+        self.folder.as_ref().is_some_and(wants)
+    }
+
+    /// `<stem>.<prompt>.nii.gz`; of a series that was not done to its end `<stem>.partial.<prompt>.nii.gz`.
+    pub fn volume_name(&self, target: usize, prompt: usize, partial: bool) -> String {
+        let [stem, slug] = self.parts(target, prompt);
+        format!("{stem}{}.{slug}.nii.gz", partial_mark(partial))
+    }
+
+    /// `<stem>.<suffix>.dcm`, or `<stem>.partial.<suffix>.dcm`.
+    pub fn dicom_name(&self, target: usize, suffix: &str, partial: bool) -> String {
+        let [stem, _] = self.parts(target, 0);
+        format!("{stem}{}.{suffix}.dcm", partial_mark(partial))
+    }
+
+    fn parts(&self, target: usize, prompt: usize) -> [String; 2] {
+        let folder = self.folder.as_ref();
+        folder
+            .map(|folder| folder.parts(target, prompt))
+            .unwrap_or_default()
+    }
+
+    /// Fails where a file of a series is there already, before hours are spent on it.
+    ///
+    /// # Errors
+    /// The first such file, unless it may be replaced.
+    pub fn check_free(&self, target: usize, kind: Kind) -> Result<()> {
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        let mut names = Vec::new();
+        if folder.wants(Format::Nifti, kind) {
+            let prompts = 0..folder.slugs.len();
+            names.extend(prompts.map(|prompt| self.volume_name(target, prompt, false)));
+        }
+        for (format, suffix) in [(Format::Seg, "seg"), (Format::Rtstruct, "rtstruct")] {
+            if folder.wants(format, kind) {
+                names.push(self.dicom_name(target, suffix, false));
+            }
+        }
+        let taken = |name: &&String| folder.path.join(name).exists();
+        match names.iter().find(taken) {
+            Some(name) if folder.existing == Existing::Keep => Err(already_there(name).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a file of the folder, whole or not at all.
+    ///
+    /// # Errors
+    /// A file of that name, unless it may be replaced; what cannot be put into the format.
+    pub fn file(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut dyn io::Write) -> Result<(), SegmentationError>,
+    ) -> Result<()> {
+        let Some(folder) = &self.folder else {
+            return Ok(());
+        };
+        let mut refused = None;
+        let written = atomic_write(&folder.path.join(name), folder.existing, |file| {
+            let mut file = io::BufWriter::new(file);
+            match write(&mut file) {
+                Ok(()) => file.flush(),
+                Err(SegmentationError::Write(error)) => Err(error),
+                Err(error) => {
+                    refused = Some(error);
+                    Err(io::Error::other("not written"))
+                }
+            }
+        });
+        match (refused, written) {
+            (Some(error), _) => Err(error.into()),
+            (None, Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(already_there(name).into())
+            }
+            (None, written) => written.with_context(|| format!("writing {name}")),
+        }
+    }
+
+    /// Says the end of a series and notes it for the table.
+    pub fn summary(&mut self, summary: &Summary<'_>, kind: Kind) -> Result<()> {
+        if self.wants(Format::Csv, kind)
+            && let Some(table) = &mut self.table
+        {
+            table.add(&summary.row())?;
+        }
+        if self.json {
+            terminal::json(summary)
+        } else {
+            Ok(say!("{summary}")?)
+        }
     }
 
     /// Says a record and notes it for the table.
-    pub fn record(&mut self, record: &Record<'_>) -> Result<()> {
-        if let Some(table) = &mut self.table {
+    pub fn record(&mut self, record: &Record<'_>, kind: Kind) -> Result<()> {
+        if self.wants(Format::Csv, kind)
+            && let Some(table) = &mut self.table
+        {
             table.add(&record.row())?;
         }
         if self.json {
@@ -121,38 +217,57 @@ impl Output {
         }
     }
 
-    /// Brings what was noted to the disk: after every input, so that no end of the program costs more than one.
+    /// Brings what was noted to the disk: after every picture, so that no end of the program costs more than one.
     pub fn flush(&mut self) -> Result<()> {
         self.table.as_mut().map_or(Ok(()), Table::write)
     }
 }
 
-impl Masks {
-    fn write(&self, place: Place, mask: &Mask) -> Result<String> {
+impl Folder {
+    fn wants(&self, format: Format, kind: Kind) -> bool {
+        let suited: &[Format] = match kind {
+            Kind::Image => &[Format::Png],
+            Kind::Volume => &[Format::Nifti, Format::Csv],
+            Kind::Stack | Kind::Cine => &[Format::Png, Format::Csv],
+        };
+        let formats = self.formats.as_deref();
+        formats.unwrap_or(suited).contains(&format)
+    }
+
+    /// The stem of a series and the slug of a prompt.
+    fn parts(&self, target: usize, prompt: usize) -> [String; 2] {
         let part = |list: &[String], at: usize| list.get(at).cloned().unwrap_or_default();
-        let (stem, slug) = (
-            part(&self.stems, place.input),
-            part(&self.slugs, place.prompt),
-        );
-        let name = names::mask(&stem, place.frame, &slug);
-        let (path, bytes) = (self.folder.join(&name), mask.to_png());
-        match atomic_write_bytes(&path, self.existing, &bytes) {
+        [part(&self.stems, target), part(&self.slugs, prompt)]
+    }
+
+    fn mask_name(&self, which: Which) -> String {
+        let [stem, slug] = self.parts(which.target, which.prompt);
+        names::mask(&stem, which.slice, which.frame, &slug)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        match atomic_write_bytes(&path, self.existing, bytes) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 // The same result again takes nothing away.
                 if std::fs::read(&path).is_ok_and(|old| old == bytes) {
-                    return Ok(name);
+                    return Ok(());
                 }
-                Err(CommandError {
-                    code: "OUTPUT-EXISTS",
-                    message: format!("{name} is already there and is another file"),
-                    next_step: "Use --overwrite to replace it, or choose another folder with --out.",
-                }
-                .into())
+                Err(already_there(name).into())
             }
-            written => {
-                written.with_context(|| format!("writing {name}"))?;
-                Ok(name)
-            }
+            written => written.with_context(|| format!("writing {name}")),
         }
+    }
+}
+
+fn partial_mark(partial: bool) -> &'static str {
+    if partial { ".partial" } else { "" }
+}
+
+fn already_there(name: &str) -> CommandError {
+    CommandError {
+        code: "OUTPUT-EXISTS",
+        message: format!("{name} is already there and is another file"),
+        next_step: "Use --overwrite to replace it, or choose another folder with --out.",
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use medsam3_engine::{PromptResult, Seconds, Warning};
+use medsam3_imaging::Window;
+use medsam3_imaging::series::Place;
 use medsam3_weights::MaskRule;
 use serde::Serialize;
 
@@ -12,14 +14,20 @@ use crate::failure::Failure;
 pub struct About<'a> {
     /// The input as the user named it.
     pub input: &'a str,
-    /// Frame, counted from 0.
-    pub frame: usize,
+    /// Which series of the input, from 1.
+    pub series: usize,
+    /// Which picture of the series.
+    pub place: Place,
+    /// The series has other pictures too.
+    pub is_one_of_several: bool,
     /// The device.
     pub device: &'a str,
     /// The model's name.
     pub model: &'a str,
     /// Row and column spacing.
     pub spacing_mm: Option<[f64; 2]>,
+    /// The window that the model saw the picture through.
+    pub window: Option<Window>,
     /// What was taken into account in reading the file.
     pub notes: &'a [&'static str],
 }
@@ -34,10 +42,17 @@ pub struct InstanceRecord {
     area_mm2: Option<f64>,
 }
 
-/// One input and prompt.
+/// One picture and prompt.
 #[derive(Debug, Serialize)]
 pub struct Record<'a> {
+    /// `picture`, beside the `series` of [`super::summary`].
+    kind: &'static str,
     input: &'a str,
+    /// From 1, as `medsam3 inspect` counts.
+    series: usize,
+    /// From 1.
+    slice: usize,
+    /// From 0.
     frame: usize,
     prompt: &'a str,
     /// The prompt was longer than the model's context and its end was not read.
@@ -48,6 +63,8 @@ pub struct Record<'a> {
     warnings: Vec<WarningRecord>,
     /// What was taken into account in reading the file: where the spacing comes from, what was set aside.
     notes: &'a [&'static str],
+    /// Centre and width of the window that the model saw the picture through; none for colour.
+    window: Option<Window>,
     presence: f32,
     /// Best score of any query, kept or not.
     score: f32,
@@ -67,6 +84,8 @@ pub struct Record<'a> {
     seconds: Seconds,
     device: &'a str,
     model: &'a str,
+    #[serde(skip)]
+    is_one_of_several: bool,
 }
 
 /// Something to be said beside a result.
@@ -96,26 +115,38 @@ pub struct FailureRecord<'a> {
     pub error: Failure,
 }
 
-/// The same as a row of a table.
-#[derive(Debug, Serialize)]
+/// A row of the table: a picture and prompt, or behind the pictures of a series the series and prompt, where slice and frame
+/// are empty.
+#[derive(Debug, Default, Serialize)]
 pub struct Row<'a> {
-    input: &'a str,
-    frame: usize,
-    prompt: &'a str,
-    presence: f32,
-    score: f32,
-    instances: usize,
-    area_px: usize,
-    area_mm2: Option<f64>,
-    words_known: bool,
-    mask: Option<&'a str>,
-    model: &'a str,
+    pub input: &'a str,
+    pub series: usize,
+    pub slice: Option<usize>,
+    pub frame: Option<usize>,
+    pub prompt: &'a str,
+    pub presence: f32,
+    pub score: f32,
+    pub instances: Option<usize>,
+    pub area_px: Option<usize>,
+    pub area_mm2: Option<f64>,
+    pub slices: Option<usize>,
+    pub volume_ml: Option<f64>,
+    pub mean: Option<f64>,
+    pub standard_deviation: Option<f64>,
+    pub minimum: Option<f64>,
+    pub maximum: Option<f64>,
+    pub unit: Option<&'a str>,
+    pub words_known: bool,
+    pub mask: Option<&'a str>,
+    pub model: &'a str,
 }
 
 impl Row<'_> {
     /// The fields, in their order.
-    pub const COLUMNS: [&'static str; 11] = [
+    pub const COLUMNS: [&'static str; 20] = [
         "input",
+        "series",
+        "slice",
         "frame",
         "prompt",
         "presence",
@@ -123,12 +154,19 @@ impl Row<'_> {
         "instances",
         "area_px",
         "area_mm2",
+        "slices",
+        "volume_ml",
+        "mean",
+        "standard_deviation",
+        "minimum",
+        "maximum",
+        "unit",
         "words_known",
         "mask",
         "model",
     ];
-    /// The first of them say what was asked: input, frame and prompt.
-    pub const KEY: usize = 3;
+    /// The first of them say what was asked: input, series, slice, frame and prompt.
+    pub const KEY: usize = 5;
 }
 
 impl<'a> Record<'a> {
@@ -143,13 +181,17 @@ impl<'a> Record<'a> {
             area_mm2: area_mm2(&instance.mask),
         });
         Self {
+            kind: "picture",
             input: about.input,
-            frame: about.frame,
+            series: about.series,
+            slice: about.place.slice + 1,
+            frame: about.place.frame,
             prompt: &result.prompt,
             truncated: result.truncated,
             words_known: result.words_known,
             warnings: result.warnings().into_iter().map(Into::into).collect(),
             notes: about.notes,
+            window: about.window,
             presence: result.presence,
             score: result.best_score,
             instances: instances.collect(),
@@ -165,6 +207,7 @@ impl<'a> Record<'a> {
             seconds: result.seconds,
             device: about.device,
             model: about.model,
+            is_one_of_several: about.is_one_of_several,
         }
     }
 
@@ -172,16 +215,19 @@ impl<'a> Record<'a> {
     pub fn row(&self) -> Row<'_> {
         Row {
             input: self.input,
-            frame: self.frame,
+            series: self.series,
+            slice: Some(self.slice),
+            frame: Some(self.frame),
             prompt: self.prompt,
             presence: self.presence,
             score: self.score,
-            instances: self.instances.len(),
-            area_px: self.area_px,
+            instances: Some(self.instances.len()),
+            area_px: Some(self.area_px),
             area_mm2: self.area_mm2,
             words_known: self.words_known,
             mask: self.mask.as_deref(),
             model: self.model,
+            ..Row::default()
         }
     }
 }
@@ -197,9 +243,16 @@ impl fmt::Display for Record<'_> {
             seconds,
             ..
         } = self;
+        write!(f, "{input}  ")?;
+        if self.is_one_of_several {
+            write!(f, "slice {}  ", self.slice)?;
+            if self.frame > 0 {
+                write!(f, "frame {}  ", self.frame)?;
+            }
+        }
         write!(
             f,
-            "{input}  \"{prompt}\"  presence {presence:.3}  best score {score:.3}  "
+            "\"{prompt}\"  presence {presence:.3}  best score {score:.3}  "
         )?;
         write!(
             f,

@@ -22,7 +22,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table of `folder`. With `overwrite`, rows of the same input, frame and prompt are replaced.
+    /// The table of `folder`. With `overwrite`, rows of the same picture and prompt are replaced.
     ///
     /// # Errors
     /// A file of that name that is no table of this program: it is the user's.
