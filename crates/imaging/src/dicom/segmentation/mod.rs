@@ -217,6 +217,9 @@ fn is_segmentation(attributes: Attributes<'_>) -> bool {
 fn kind(attributes: Attributes<'_>) -> Result<SegmentationKind, ImagingError> {
     let label_map = attributes.text(tags::SOP_CLASS_UID).as_deref() == Some(LABEL_MAP_STORAGE);
     match attributes.text(tags::SEGMENTATION_TYPE).as_deref() {
+        Some("BINARY" | "FRACTIONAL") if label_map => Err(malformed(
+            "its class is that of label maps and its type is not LABELMAP",
+        )),
         Some("BINARY") => Ok(SegmentationKind::Binary),
         Some("FRACTIONAL") => {
             let maximum = attributes.integer(tags::MAXIMUM_FRACTIONAL_VALUE);
