@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use image::metadata::Orientation;
 
 use super::canvas::Canvas;
-use super::canvas::LabelSet;
 use super::error::ImportError;
 use super::files::{self, Found};
 use super::manifest::{Folders, Manifest, Reading};
-use super::masks::{self, Rules};
+use super::masks::{self, Asked, Rules};
 use super::notes::{Kind, Notes};
 use super::orientation::{self, Exif};
 use super::raster::{self, MaskFile, Values};
@@ -109,24 +108,17 @@ impl Reader for FolderReader<'_> {
             return Ok(Vec::new());
         };
         let path = join(&self.from, &found.path);
-        let mut unlabelled = LabelSet::new();
-        let mut jobs = Vec::new();
-        for rule in self.rules.list() {
-            match files::masks_of(&self.from, &self.files, rule, &found.groups, &path)? {
-                files::Masks::Files(masks) => jobs.push((rule, masks)),
-                files::Masks::Background => {}
-                files::Masks::Unlabelled => unlabelled.extend(self.rules.labels_of(rule)),
-                files::Masks::Skip => return Ok(Vec::new()),
-            }
-        }
+        let Some(Asked { masks, unlabelled }) =
+            self.rules.files_of(&self.from, &self.files, found)?
+        else {
+            return Ok(Vec::new());
+        };
         let mut opened = Vec::new();
-        for (rule, names) in jobs {
-            for name in names {
-                let file = join(&self.from, &name);
-                let contour = rule.read == Reading::Contour;
-                let mask = (!contour).then(|| raster::read_mask(&file)).transpose()?;
-                opened.push((rule, name, file, mask));
-            }
+        for (rule, name) in masks {
+            let file = join(&self.from, &name);
+            let contour = rule.read == Reading::Contour;
+            let mask = (!contour).then(|| raster::read_mask(&file)).transpose()?;
+            opened.push((rule, name, file, mask));
         }
         let mut notes = Notes::default();
         let image = raster::read_image(&path, &self.manifest.images, |size, turn| {

@@ -24,7 +24,6 @@ mod orientation;
 mod pattern;
 mod polygon;
 mod raster;
-mod seg;
 mod split;
 mod unit;
 mod window;

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::canvas::{Canvas, LabelSet};
+use super::canvas::Canvas;
 use super::error::ImportError;
 use super::files::{self, Found};
-use super::manifest::{Manifest, MaskRule, Nifti, Plane};
-use super::masks::{self, Rules};
+use super::manifest::{Manifest, Nifti, Plane};
+use super::masks::{self, Asked, Rules};
 use super::nifti_file::{self, Volume};
 use super::notes::{Kind, Notes};
 use super::unit::{Drawn, Image, Reader, join};
-use super::window::{Scale, apply};
+use super::window;
 use crate::error::CorpusError;
 
 /// What is shown black and white in a volume without a window, in percent of its values.
@@ -85,7 +85,7 @@ impl<'a> NiftiReader<'a> {
             ))
             .into());
         }
-        if self.plane != Plane::Stored && !same_place(&volume, image) {
+        if self.plane != Plane::Stored && !volume.affine.is_same_grid(&image.affine, image.dim) {
             return Err(bad(format!(
                 "its voxels lie elsewhere than those of {}",
                 image_path.display()
@@ -124,24 +124,17 @@ impl Reader for NiftiReader<'_> {
             return Ok(Vec::new());
         };
         let path = join(&self.from, &found.path);
-        let mut unlabelled = LabelSet::new();
-        let mut jobs: Vec<(&MaskRule, Vec<String>)> = Vec::new();
-        for rule in self.rules.list() {
-            match files::masks_of(&self.from, &self.files, rule, &found.groups, &path)? {
-                files::Masks::Files(names) => jobs.push((rule, names)),
-                files::Masks::Background => {}
-                files::Masks::Unlabelled => unlabelled.extend(self.rules.labels_of(rule)),
-                files::Masks::Skip => return Ok(Vec::new()),
-            }
-        }
+        let Some(Asked { masks, unlabelled }) =
+            self.rules.files_of(&self.from, &self.files, found)?
+        else {
+            return Ok(Vec::new());
+        };
         let volume = nifti_file::read(&path)?;
         let mut labels = Vec::new();
-        for (rule, names) in jobs {
-            for name in names {
-                labels.push((rule, self.label_volume(&name, &volume, &path)?));
-            }
+        for (rule, name) in masks {
+            labels.push((rule, self.label_volume(&name, &volume, &path)?));
         }
-        let scale = Scale::of(&self.manifest.images, &volume.values, Some(PERCENTILES));
+        let scale = window::scale(&self.manifest.images, &volume.values, Some(PERCENTILES));
         let mut notes = Notes::default();
         if volume.count > 1 {
             notes.add(Kind::FirstVolume, &found.path);
@@ -165,7 +158,7 @@ impl Reader for NiftiReader<'_> {
                     &mut canvas,
                 )?;
             }
-            let shown = apply(scale, &cut.take(&volume.values, slice));
+            let shown = scale.apply(&cut.take(&volume.values, slice));
             drawn.push(Drawn {
                 id: format!("{}-{slice:04}", found.id),
                 subject: found.subject.clone(),
@@ -183,31 +176,6 @@ impl Reader for NiftiReader<'_> {
         }
         Ok(drawn)
     }
-}
-
-/// Whether the corners of two grids of one size are within a tenth of a voxel.
-fn same_place(one: &Volume, other: &Volume) -> bool {
-    let far = |grid: &Volume, corner: usize, row: usize| -> f64 {
-        let along = |axis: usize| {
-            if corner >> axis & 1 == 1 {
-                grid.dim[axis] as f64 - 1.0
-            } else {
-                0.0
-            }
-        };
-        let step = grid.affine[row];
-        step[0] * along(0) + step[1] * along(1) + step[2] * along(2) + step[3]
-    };
-    let length = |axis: usize| {
-        (0..3)
-            .map(|row| other.affine[row][axis].powi(2))
-            .sum::<f64>()
-            .sqrt()
-    };
-    let voxel = (0..3).map(length).fold(f64::INFINITY, f64::min);
-    (0..8).all(|corner| {
-        (0..3).all(|row| (far(one, corner, row) - far(other, corner, row)).abs() <= 0.1 * voxel)
-    })
 }
 
 /// How the voxels of a volume become the pixels of its slices.
@@ -228,14 +196,17 @@ impl Cut {
         let axes: [(usize, bool); 3] = match plane {
             Plane::Stored => [(0, false), (1, false), (2, false)],
             _ => {
-                let [right, front, head] = orientation(&volume.affine);
-                // Pixels go from the patient's right to the left, from front to back, from head to feet; slices grow with the world.
-                let down = |(axis, grows): (usize, bool)| (axis, grows);
-                let up = |(axis, grows): (usize, bool)| (axis, !grows);
+                // Pixels go from the patient's right to the left, from front to back, from head to feet; slices grow to the
+                // right, to the front or to the head.
+                let [left, back, head] = volume
+                    .affine
+                    .axes_to_patient()
+                    .map(|axis| (axis.stored, axis.reversed));
+                let against = |(axis, reversed): (usize, bool)| (axis, !reversed);
                 match plane {
-                    Plane::Coronal => [down(right), down(head), up(front)],
-                    Plane::Sagittal => [down(front), down(head), up(right)],
-                    _ => [down(right), down(front), up(head)],
+                    Plane::Coronal => [left, against(head), against(back)],
+                    Plane::Sagittal => [back, against(head), against(left)],
+                    _ => [left, back, head],
                 }
             }
         };
@@ -267,31 +238,4 @@ impl Cut {
             .filter_map(|place| values.get(usize::try_from(place).ok()?).copied())
             .collect()
     }
-}
-
-/// For right, anterior and superior the stored axis nearest to it, and whether it grows that way.
-fn orientation(affine: &[[f64; 4]; 3]) -> [(usize, bool); 3] {
-    let length = |axis: usize| {
-        affine
-            .iter()
-            .map(|row| row[axis].powi(2))
-            .sum::<f64>()
-            .sqrt()
-            .max(f64::MIN_POSITIVE)
-    };
-    let cosine = |world: usize, axis: usize| affine[world][axis] / length(axis);
-    let mut found = [(0, true), (1, true), (2, true)];
-    let (mut worlds, mut axes) = (vec![0, 1, 2], vec![0, 1, 2]);
-    while !worlds.is_empty() {
-        let pairs = worlds
-            .iter()
-            .flat_map(|world| axes.iter().map(move |axis| (*world, *axis)));
-        let nearest =
-            pairs.max_by(|a, b| cosine(a.0, a.1).abs().total_cmp(&cosine(b.0, b.1).abs()));
-        let Some((world, axis)) = nearest else { break };
-        found[world] = (axis, cosine(world, axis) >= 0.0);
-        worlds.retain(|other| *other != world);
-        axes.retain(|other| *other != axis);
-    }
-    found
 }
