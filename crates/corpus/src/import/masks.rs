@@ -1,26 +1,15 @@
 //! Mask values to labels: binary, grey values, colours, object ids, one file per object, contours.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::canvas::{Canvas, LabelSet};
 use super::error::ImportError;
-use super::files::{Found, Masks, masks_of};
 use super::layout::parse_colour;
 use super::manifest::{Manifest, MaskRule, Reading};
 use super::polygon;
 use super::raster::{MaskFile, Values};
-use super::unit::join;
 use crate::error::CorpusError;
-
-/// What the rules say of one image or volume.
-#[derive(Debug, Default)]
-pub(super) struct Asked<'a> {
-    /// Mask files, relative to the source folder, in the order of the rules.
-    pub(super) masks: Vec<(&'a MaskRule, String)>,
-    /// Labels that nobody looked for.
-    pub(super) unlabelled: LabelSet,
-}
 
 /// The mask rules of a manifest with their labels as indices.
 pub(super) struct Rules<'a> {
@@ -33,6 +22,10 @@ impl<'a> Rules<'a> {
         Self { manifest, list }
     }
 
+    pub(super) fn list(&self) -> &'a [MaskRule] {
+        self.list
+    }
+
     /// Whether any rule tells objects apart.
     pub(super) fn objects(&self) -> bool {
         let objects = |rule: &MaskRule| matches!(rule.read, Reading::Ids | Reading::Objects);
@@ -40,40 +33,13 @@ impl<'a> Rules<'a> {
     }
 
     /// Every label that a rule can give.
-    fn labels_of(&self, rule: &MaskRule) -> LabelSet {
+    pub(super) fn labels_of(&self, rule: &MaskRule) -> LabelSet {
         let names = rule
             .label
             .iter()
             .chain(rule.values.values())
             .chain(rule.colours.values());
         names.filter_map(|name| self.manifest.label(name)).collect()
-    }
-
-    /// The mask files of an image or a volume by all rules; `None` where a rule leaves it out.
-    ///
-    /// # Errors
-    /// A mask that must be there and is not.
-    pub(super) fn files_of(
-        &self,
-        from: &Path,
-        files: &BTreeSet<String>,
-        found: &Found,
-    ) -> Result<Option<Asked<'a>>, ImportError> {
-        let image = join(from, &found.path);
-        let mut asked = Asked::default();
-        for rule in self.list {
-            match masks_of(from, files, rule, &found.groups, &image)? {
-                Masks::Files(names) => {
-                    asked
-                        .masks
-                        .extend(names.into_iter().map(|name| (rule, name)));
-                }
-                Masks::Background => {}
-                Masks::Unlabelled => asked.unlabelled.extend(self.labels_of(rule)),
-                Masks::Skip => return Ok(None),
-            }
-        }
-        Ok(Some(asked))
     }
 
     fn one(&self, rule: &MaskRule) -> u8 {

@@ -16,6 +16,7 @@ mod files;
 mod folders;
 mod layout;
 pub mod manifest;
+mod masked;
 mod masks;
 mod nifti;
 mod nifti_file;

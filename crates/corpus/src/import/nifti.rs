@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::canvas::Canvas;
 use super::error::ImportError;
-use super::files::{self, Found};
 use super::manifest::{Manifest, Nifti, Plane};
-use super::masks::{self, Asked, Rules};
+use super::masked::{Asked, Masked};
+use super::masks;
 use super::nifti_file::{self, Volume};
 use super::notes::{Kind, Notes};
-use super::unit::{Drawn, Image, Reader, join};
+use super::unit::{Drawn, Image, Reader};
 use super::window;
 use crate::error::CorpusError;
 
@@ -21,11 +21,8 @@ const PERCENTILES: [f32; 2] = [0.5, 99.5];
 /// The volumes of a source folder.
 pub(super) struct NiftiReader<'a> {
     manifest: &'a Manifest,
+    volumes: Masked<'a>,
     plane: Plane,
-    from: PathBuf,
-    files: BTreeSet<String>,
-    rules: Rules<'a>,
-    volumes: Vec<Found>,
 }
 
 impl<'a> NiftiReader<'a> {
@@ -39,21 +36,10 @@ impl<'a> NiftiReader<'a> {
         from: &Path,
         files: BTreeSet<String>,
     ) -> Result<Self, ImportError> {
-        let volumes = files::images(
-            from,
-            &files,
-            layout.images.list(),
-            &layout.exclude,
-            layout.id.as_deref(),
-            layout.subject.as_deref(),
-        )?;
         Ok(Self {
             manifest,
+            volumes: Masked::new(manifest, layout.files(), from, files)?,
             plane: layout.plane,
-            from: from.to_owned(),
-            rules: Rules::new(manifest, &layout.masks),
-            files,
-            volumes,
         })
     }
 
@@ -63,7 +49,7 @@ impl<'a> NiftiReader<'a> {
         image: &Volume,
         image_path: &Path,
     ) -> Result<(PathBuf, Vec<u16>), CorpusError> {
-        let path = join(&self.from, name);
+        let path = self.volumes.path(name);
         let volume = nifti_file::read(&path)?;
         let bad = |reason: String| ImportError::Source {
             path: path.clone(),
@@ -108,7 +94,7 @@ impl<'a> NiftiReader<'a> {
 
 impl Reader for NiftiReader<'_> {
     fn units(&self) -> usize {
-        self.volumes.len()
+        self.volumes.found.len()
     }
 
     fn volumes(&self) -> bool {
@@ -116,17 +102,15 @@ impl Reader for NiftiReader<'_> {
     }
 
     fn objects(&self) -> bool {
-        self.rules.objects()
+        self.volumes.rules.objects()
     }
 
     fn read(&self, unit: usize) -> Result<Vec<Drawn>, CorpusError> {
-        let Some(found) = self.volumes.get(unit) else {
+        let Some(found) = self.volumes.found.get(unit) else {
             return Ok(Vec::new());
         };
-        let path = join(&self.from, &found.path);
-        let Some(Asked { masks, unlabelled }) =
-            self.rules.files_of(&self.from, &self.files, found)?
-        else {
+        let path = self.volumes.path(&found.path);
+        let Some(Asked { masks, unlabelled }) = self.volumes.masks_of(found)? else {
             return Ok(Vec::new());
         };
         let volume = nifti_file::read(&path)?;
@@ -151,7 +135,7 @@ impl Reader for NiftiReader<'_> {
             for (rule, (file, values)) in &labels {
                 masks::numbers(
                     file,
-                    &self.rules,
+                    &self.volumes.rules,
                     rule,
                     &cut.take(values, slice),
                     masks::Scale::VOLUME,
