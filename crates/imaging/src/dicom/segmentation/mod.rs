@@ -119,6 +119,8 @@ impl SegmentationFile {
                 "its pixels have not the bits that its type asks for",
             ));
         }
+        // Before a description of every frame is made: the pixels must be as many.
+        let pixels = Frames::new(&file, &header)?;
         let segments = segment::read(attributes)?;
         let size = [header.columns, header.rows];
         let total_size = frame::total_size(attributes);
@@ -140,7 +142,7 @@ impl SegmentationFile {
             series_description: attributes.text(tags::SERIES_DESCRIPTION),
             frame_of_reference_uid: uid(attributes, tags::FRAME_OF_REFERENCE_UID),
             referenced_series: referenced_series(attributes),
-            pixels: Frames::new(&file, &header)?,
+            pixels,
             segments,
         })
     }
