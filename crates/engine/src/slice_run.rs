@@ -2,7 +2,7 @@
 //! slice after the other, so that it decides between two of them: to pause is not to ask, results so far are in its
 //! hands, and after a cancel the run goes on where it stopped. Memory does not grow with the series.
 
-use medsam3_imaging::series::{Place, Series, SeriesReader};
+use medsam3_imaging::series::{PictureReader, Place, Series};
 use medsam3_imaging::{ImagingError, Window};
 
 use crate::{Control, EngineError, PromptOptions, PromptResult, Segmenter};
@@ -54,7 +54,7 @@ pub enum SliceError {
 /// A run under way.
 pub struct SliceRun<'a> {
     segmenter: &'a Segmenter,
-    reader: SeriesReader<'a>,
+    reader: PictureReader<'a>,
     request: SliceRequest,
     done: usize,
     /// The prompts were read, all at once.
@@ -109,7 +109,7 @@ impl<'a> SliceRun<'a> {
             self.read = true;
         }
         let failed = |source| SliceError::Picture { place, source };
-        let (picture, frame) = self.reader.open(place.slice, place.frame).map_err(failed)?;
+        let (picture, frame) = self.reader.picture(place.slice, place.frame).map_err(failed)?;
         let image = picture.render(frame, *window).map_err(failed)?;
         let mut result = SliceResult {
             place,

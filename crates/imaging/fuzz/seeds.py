@@ -21,7 +21,15 @@ TARGETS = {
 }
 
 
+def segmentations() -> None:
+    target = HERE / "corpus/segmentation"
+    target.mkdir(parents=True, exist_ok=True)
+    for path in (FIXTURES / "segmentation").glob("*.dcm"):
+        (target / path.name).write_bytes(path.read_bytes())
+
+
 def main() -> None:
+    segmentations()
     folders = [FIXTURES / name for name in ("dicom", "regressions", "phantom", "standard", "tiff", "mosaic")]
     files = [path for folder in folders + [Path(more) for more in sys.argv[1:]] for path in folder.rglob("*")]
     for path in files:

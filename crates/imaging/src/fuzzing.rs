@@ -2,6 +2,7 @@
 //! stream: rows, columns (16 bits each), components, bits allocated, bits stored, sign and colour.
 
 use crate::codecs::{self, CodecError, Color, Geometry, Samples};
+use crate::segmentation_file::SegmentationFile;
 
 /// A codec by name.
 #[derive(Debug, Clone, Copy)]
@@ -73,5 +74,30 @@ pub fn decode(codec: Codec, input: &[u8]) {
             samples.cells.len(),
             geometry.samples() * samples.bytes_per_cell
         );
+    }
+}
+
+/// Most frames of one file that are decoded.
+const FRAMES: usize = 8;
+
+/// Reads a file as a segmentation; the first frames are decoded, and as masks of all segments.
+///
+/// # Panics
+///
+/// Where a frame has another number of values than rows and columns say.
+pub fn segmentation(input: &[u8]) {
+    let Ok(file) = SegmentationFile::open(input) else {
+        return;
+    };
+    assert!(!file.frames.is_empty());
+    for frame in 0..file.frames.len().min(FRAMES) {
+        let Ok(values) = file.values(frame) else {
+            continue;
+        };
+        assert_eq!(values.len(), file.rows * file.columns);
+        for segment in file.segments.iter().take(FRAMES) {
+            let mask = file.mask(frame, segment.number).map(|mask| mask.bits.len());
+            assert_eq!(mask, Ok(values.len()));
+        }
     }
 }

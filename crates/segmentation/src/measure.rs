@@ -213,7 +213,7 @@ fn intensities(
     let mut sums = BTreeMap::new();
     let mut reader = series.reader();
     for (_, place) in order {
-        let (picture, frame) = reader.open(place.slice, place.frame)?;
+        let (picture, frame) = reader.picture(place.slice, place.frame)?;
         if picture.kind() != PictureKind::Gray {
             continue;
         }

@@ -1,5 +1,5 @@
 //! DICOM: from the bytes of one file to a [`Picture`] (PS3.10 file format, PS3.5 encodings, PS3.3
-//! C.7.6.3 image pixel). Only the attributes that decide pixels are read; nothing of the patient is kept.
+//! C.7.6.3 image pixel). Only the attributes that decide pixels are read. No name is kept.
 //! What would be decoded wrongly is refused by name.
 
 mod attributes;

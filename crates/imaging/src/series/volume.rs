@@ -92,21 +92,11 @@ impl Series {
             frame.saturating_mul(slices).saturating_add(slice)
         };
         match &self.pixels {
-            Pixels::Files { pictures, .. } => {
-                let mut order: Vec<(usize, usize, usize, usize)> = pictures
-                    .iter()
-                    .enumerate()
-                    .map(|(index, &(file, frame))| {
-                        let (slice, at) = (index / self.frames, index % self.frames);
-                        (file, frame, index, target(slice, at))
-                    })
-                    .collect();
-                // A file of many frames is read once.
-                order.sort_unstable();
+            Pixels::Files { .. } => {
                 let mut reader = self.reader();
-                for (.., index, target) in order {
-                    let (slice, frame) = (index / self.frames, index % self.frames);
-                    let (picture, frame) = reader.open(slice, frame)?;
+                for (slice, frame) in self.reading_order() {
+                    let target = target(slice, frame);
+                    let (picture, frame) = reader.picture(slice, frame)?;
                     match picture.kind() {
                         PictureKind::Gray => builder.gray(picture.gray_values(frame)?, target)?,
                         PictureKind::Rgb => {

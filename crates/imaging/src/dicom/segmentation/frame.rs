@@ -70,8 +70,15 @@ impl Described<'_> {
             }
             _ => None,
         };
-        if tiles.is_none() && self.groups.len() < self.count && self.count > 1 {
-            return Err(malformed("some of its frames are not described"));
+        // The only frame may be described by the data set itself.
+        let described = match self.groups.len() {
+            0 => self.count == 1,
+            groups => groups == self.count,
+        };
+        if tiles.is_none() && !described {
+            return Err(malformed(
+                "it describes another number of frames than it has",
+            ));
         }
         (0..self.count)
             .map(|frame| {

@@ -119,6 +119,8 @@ impl SegmentationFile {
                 "its pixels have not the bits that its type asks for",
             ));
         }
+        // Before a description of every frame is made: the pixels must be as many.
+        let pixels = Frames::new(&file, &header)?;
         let segments = segment::read(attributes)?;
         let size = [header.columns, header.rows];
         let total_size = frame::total_size(attributes);
@@ -140,7 +142,7 @@ impl SegmentationFile {
             series_description: attributes.text(tags::SERIES_DESCRIPTION),
             frame_of_reference_uid: uid(attributes, tags::FRAME_OF_REFERENCE_UID),
             referenced_series: referenced_series(attributes),
-            pixels: Frames::new(&file, &header)?,
+            pixels,
             segments,
         })
     }
@@ -217,6 +219,9 @@ fn is_segmentation(attributes: Attributes<'_>) -> bool {
 fn kind(attributes: Attributes<'_>) -> Result<SegmentationKind, ImagingError> {
     let label_map = attributes.text(tags::SOP_CLASS_UID).as_deref() == Some(LABEL_MAP_STORAGE);
     match attributes.text(tags::SEGMENTATION_TYPE).as_deref() {
+        Some("BINARY" | "FRACTIONAL") if label_map => Err(malformed(
+            "its class is that of label maps and its type is not LABELMAP",
+        )),
         Some("BINARY") => Ok(SegmentationKind::Binary),
         Some("FRACTIONAL") => {
             let maximum = attributes.integer(tags::MAXIMUM_FRACTIONAL_VALUE);
