@@ -25,6 +25,7 @@
 )]
 
 mod components;
+mod contour;
 mod diameter;
 mod dicom;
 mod document;
@@ -37,7 +38,7 @@ mod runs;
 mod table;
 mod terms;
 
-pub use dicom::{DicomOptions, Stamp, write_seg};
+pub use dicom::{DicomOptions, Stamp, write_rtstruct, write_seg};
 pub use document::{Grid, Place, Segment, Segmentation};
 pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
 pub use error::SegmentationError;
