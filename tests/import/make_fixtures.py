@@ -200,10 +200,36 @@ def make_dicom() -> None:
     (HERE / "dicom.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
 
 
+def make_label_map() -> None:
+    """A label map of the series above; it stands beside its folder, as a pixel has one segment in it."""
+    images = [pydicom.dcmread(path) for path in sorted((HERE / "dicom" / "series").glob("*.dcm"))]
+    labels = np.zeros((4, 10, 12), np.uint8)
+    labels[1:, 2:8, 3:9] = 1
+    labels[2, 4:6, 7:11] = 3
+    kinds = [(1, "Segment A", "10200004", "Liver"), (3, "lesion 1", "52988006", "Lesion")]
+    descriptions = [
+        highdicom.seg.SegmentDescription(number, label, CodedConcept("123037004", "SCT", "Anatomical Structure"),
+                                         CodedConcept(code, "SCT", meaning), highdicom.seg.SegmentAlgorithmTypeValues.MANUAL)
+        for number, label, code, meaning in kinds
+    ]
+    seg = highdicom.seg.Segmentation(images, labels, "LABELMAP", descriptions, uid(103), 3, uid(203), 1, "none", "none", "none", "none")
+    seg.save_as(HERE / "label_map.dcm")
+    read = highdicom.seg.segread(HERE / "label_map.dcm")
+    expected = []
+    normal = np.cross(images[0].ImageOrientationPatient[:3], images[0].ImageOrientationPatient[3:])
+    for image in sorted(images, key=lambda image: np.dot(image.ImagePositionPatient, normal)):
+        masks = read.get_pixels_by_source_instance([image.SOPInstanceUID], ignore_spatial_locations=True,
+                                                   assert_missing_frames_are_empty=True)[0]
+        rows = {name: ["".join(".#"[int(value)] for value in row) for row in masks[..., at]] for at, name in enumerate(("liver", "lesion"))}
+        expected.append(rows)
+    (HERE / "label_map.json").write_text(json.dumps({"slices": expected}, separators=(",", ":")) + "\n")
+
+
 def main() -> None:
     make_coco()
     make_nifti()
     make_dicom()
+    make_label_map()
 
 
 if __name__ == "__main__":

@@ -617,6 +617,62 @@ fn dicom_segmentations_are_those_of_highdicom() {
     }
 }
 
+/// A label map in place of the bits: the same liver and lesion, and no pixel of both.
+#[test]
+fn a_label_map_is_that_of_highdicom() {
+    let text =
+        std::fs::read_to_string(Path::new(FIXTURES).join("label_map.json")).expect("expected");
+    let expected: Value = serde_json::from_str(&text).expect("JSON");
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = folder.path().join("from");
+    copy_dicom(&from);
+    for other in ["binary.dcm", "shares.dcm"] {
+        std::fs::remove_file(from.join(other)).expect("gone");
+    }
+    let map = Path::new(FIXTURES).join("label_map.dcm");
+    std::fs::copy(map, from.join("label_map.dcm")).expect("copied");
+    let found = imported(
+        &dicom_manifest(folder.path()),
+        &from,
+        &folder.path().join("corpus"),
+        &Options::default(),
+    );
+    // A slice without a label, of which others were not looked for, says nothing.
+    let slices = expected["slices"].as_array().expect("slices").iter();
+    let slices: Vec<_> = slices
+        .filter(|slice| slice.to_string().contains('#'))
+        .collect();
+    assert_eq!(slices.len(), 3);
+    assert_eq!(found.set.items.len(), slices.len());
+    for (item, slice) in found.set.items.iter().zip(slices) {
+        let truths = found.questions(&item.id);
+        for prompt in ["liver", "lesion"] {
+            let wanted: Vec<String> = serde_json::from_value(slice[prompt].clone()).expect("rows");
+            assert_eq!(rows(&truths[prompt]), wanted, "{} {prompt}", item.id);
+        }
+        assert!(!truths.contains_key("spleen"), "it does not describe one");
+    }
+}
+
+/// What lies beside the images and is none: an archive of the same files, a cut volume, a text.
+#[test]
+fn what_lies_beside_dicom_files_is_passed_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = folder.path().join("from");
+    copy_dicom(&from);
+    std::fs::write(from.join("all.zip"), b"PK\x03\x04 and no more").expect("written");
+    std::fs::write(from.join("volume.nii"), b"cut").expect("written");
+    std::fs::write(from.join("picture.png"), b"\x89PNG\r\n\x1a\n").expect("written");
+    std::fs::write(from.join("readme.txt"), "Thanks for downloading.").expect("written");
+    let found = imported(
+        &dicom_manifest(folder.path()),
+        &from,
+        &folder.path().join("corpus"),
+        &Options::default(),
+    );
+    assert_eq!(found.set.items.len(), 4);
+}
+
 /// A slice that is missing, one that lies elsewhere, a segment that is not named, a cut file.
 #[test]
 fn a_segmentation_that_does_not_fit_is_named() {

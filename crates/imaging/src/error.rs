@@ -100,6 +100,15 @@ pub enum ImagingError {
         /// What is wrong, in words of ours.
         detail: &'static str,
     },
+    /// A DICOM object that is no segmentation of pixels.
+    #[error("The DICOM file is no segmentation of pixels.")]
+    NotASegmentation,
+    /// A segmentation whose description contradicts itself or its pixels.
+    #[error("The DICOM segmentation cannot be read: {detail}.")]
+    SegmentationMalformed {
+        /// What is wrong, in words of ours.
+        detail: &'static str,
+    },
     /// A series that makes no volume.
     #[error("The series is no volume: {detail}.")]
     NoVolume {
@@ -127,6 +136,8 @@ impl ImagingError {
             Self::Unreadable { .. } => "FILE-UNREADABLE",
             Self::Archive { .. } => "ARCHIVE-DAMAGED",
             Self::Nifti { .. } => "NIFTI-UNREADABLE",
+            Self::NotASegmentation => "DICOM-NOT-SEG",
+            Self::SegmentationMalformed { .. } => "DICOM-SEG-MALFORMED",
             Self::NoVolume { .. } => "SERIES-NO-VOLUME",
         }
     }
@@ -159,6 +170,12 @@ impl ImagingError {
                 "Unpack the archive with another program, and choose its folder."
             }
             Self::Nifti { .. } => "Save the volume again as NIfTI-1 with real numbers.",
+            Self::NotASegmentation => {
+                "Choose a DICOM SEG file; surfaces and structure sets are other objects."
+            }
+            Self::SegmentationMalformed { .. } => {
+                "Export the segmentation again from the program that made it."
+            }
             Self::NoVolume { .. } => "Use its slices one by one.",
             Self::NotGray => "Use the rendered colours; windowing applies to gray images alone.",
         }

@@ -61,11 +61,30 @@ impl Orientation {
     }
 
     /// Whether both directions are the same but for rounding.
-    pub(crate) fn is_close_to(self, other: Self) -> bool {
+    pub fn is_close_to(self, other: Self) -> bool {
         let near = |a: Vector, b: Vector| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
         near(self.row, other.row) && near(self.column, other.column)
     }
 }
+
+/// Which axis of a stored volume becomes an axis of the patient, and whether it is counted from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredAxis {
+    /// 0, 1 or 2: columns, rows, slices.
+    pub stored: usize,
+    /// Whether it runs against the patient's axis.
+    pub reversed: bool,
+}
+
+/// All ways in which three axes follow one another.
+const ORDERS: [[usize; 3]; 6] = [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+];
 
 /// An affine map from voxel indices (column, row, slice), at voxel centres, to mm: four rows of four
 /// numbers, the last row `0 0 0 1`.
@@ -102,6 +121,53 @@ impl Affine {
     pub fn spacing_mm(&self) -> Vector {
         let [column, row, slice, _] = self.steps();
         [length(column), length(row), length(slice)]
+    }
+
+    /// The stored axes that run nearest to the patient's left, back and head.
+    pub fn axes_to_patient(&self) -> [StoredAxis; 3] {
+        let [x, y, z, _] = self.steps();
+        let steps = [x, y, z];
+        let spacing = self.spacing_mm();
+        let part = |order: [usize; 3], axis: usize| -> f64 {
+            let stored = order.get(axis).copied().unwrap_or_default();
+            let step = steps.get(stored).and_then(|step| step.get(axis));
+            let length = spacing.get(stored).copied().unwrap_or(1.0);
+            step.copied().unwrap_or_default() / length.max(1e-12)
+        };
+        let sum = |order: [usize; 3]| -> f64 { (0..3).map(|axis| part(order, axis).abs()).sum() };
+        // The first of equals, so that a volume at 45 degrees keeps its axes.
+        let best = ORDERS.into_iter().fold([0, 1, 2], |best, order| {
+            if sum(order) > sum(best) + 1e-9 {
+                order
+            } else {
+                best
+            }
+        });
+        let mut axes = best.map(|stored| StoredAxis {
+            stored,
+            reversed: false,
+        });
+        for (axis, turned) in axes.iter_mut().enumerate() {
+            turned.reversed = part(best, axis) < 0.0;
+        }
+        axes
+    }
+
+    /// Whether the voxels of two grids of `sizes` lie at the same places: their corners within a tenth of a voxel.
+    pub fn is_same_grid(&self, other: &Self, sizes: [usize; 3]) -> bool {
+        let smallest = other.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
+        (0..8).all(|corner| {
+            let mut index = sizes.map(|size| size.saturating_sub(1) as f64);
+            for (axis, place) in index.iter_mut().enumerate() {
+                if corner >> axis & 1 == 0 {
+                    *place = 0.0;
+                }
+            }
+            let (here, there) = (self.apply(index), other.apply(index));
+            here.iter()
+                .zip(there)
+                .all(|(a, b)| (a - b).abs() <= 0.1 * smallest)
+        })
     }
 
     /// Negative where the axes are mirrored.

@@ -28,6 +28,7 @@ mod error;
 mod formats;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod gray_scale;
 mod limits;
 mod mask;
 mod outliers;
@@ -42,16 +43,19 @@ mod geometry;
 mod nifti;
 pub mod series;
 
+pub use dicom::segmentation as segmentation_file;
+
 pub use components::connected_components;
 pub use dicom::dicom_attributes;
 pub use error::ImagingError;
+pub use gray_scale::GrayScale;
 pub use mask::{BoundingBox, Mask};
 pub use picture::{Picture, PictureKind, Rgb8};
 pub use resize::{normalise, resize_square};
 pub use upsample::mask_from_logits;
 pub use window::Window;
 
-pub use geometry::{Affine, Orientation, Vector};
+pub use geometry::{Affine, Orientation, StoredAxis, Vector};
 pub use nifti::{NiftiFile, write_nifti};
 
 /// Opens one file by its content: DICOM (with or without preamble and file meta group), PNG or JPEG.

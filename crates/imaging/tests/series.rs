@@ -100,6 +100,30 @@ fn made_series_have_their_order_geometry_and_faults() {
     }
 }
 
+/// Of a file of many frames, too, and what it gives is what each picture by itself is.
+#[test]
+fn a_reader_opens_every_file_once() {
+    let mut frames_of_one_file = 0;
+    for name in ["enhanced", "axial", "time-points", "gap"] {
+        let listing = list(&format!("series/{name}"));
+        let series = only(&listing);
+        let mut reader = series.reader();
+        let order = series.reading_order();
+        assert_eq!(order.len(), series.slices() * series.frames(), "{name}");
+        for (slice, frame) in order {
+            let (picture, at) = reader.picture(slice, frame).unwrap();
+            let values = picture.gray_values(at).unwrap().to_vec();
+            let (alone, at) = series.open(slice, frame).unwrap();
+            assert_eq!(alone.gray_values(at).unwrap(), values, "{name} {slice}");
+        }
+        assert_eq!(reader.files_opened(), series.file_names().len(), "{name}");
+        if series.file_names().len() == 1 {
+            frames_of_one_file += series.slices() * series.frames();
+        }
+    }
+    assert!(frames_of_one_file > 2);
+}
+
 #[test]
 fn a_file_named_twice_counts_once() {
     let folder = common::folder().join("series/axial");

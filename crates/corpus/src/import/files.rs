@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use walkdir::{DirEntry, WalkDir};
 
 use super::error::ImportError;
+use super::layout::FileRules;
 use super::manifest::{MaskRule, Missing};
 use super::pattern::{Groups, Pattern, fill};
 use super::unit::join;
@@ -59,18 +60,22 @@ pub(super) fn list(from: &Path) -> Result<BTreeSet<String>, CorpusError> {
     Ok(files)
 }
 
-/// The files that fit one of `patterns` and none of `exclude`, in their order.
+/// The files that fit one of the patterns of a layout and none of those that it leaves out, in their order.
 ///
 /// # Errors
 /// A pattern that no file fits, names that cannot be made.
 pub(super) fn images(
     from: &Path,
     files: &BTreeSet<String>,
-    patterns: &[String],
-    exclude: &[String],
-    id: Option<&str>,
-    subject: Option<&str>,
+    layout: &FileRules<'_>,
 ) -> Result<Vec<Found>, ImportError> {
+    let FileRules {
+        images,
+        exclude,
+        id,
+        subject,
+        ..
+    } = *layout;
     let bad = |reason: String| ImportError::Source {
         path: from.to_owned(),
         reason,
@@ -78,7 +83,7 @@ pub(super) fn images(
     let compile = |text: &String| Pattern::new(text, &Groups::new()).map_err(bad);
     let exclude = exclude.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
     let mut found = Vec::new();
-    for text in patterns {
+    for text in images {
         let pattern = compile(text)?;
         let before = found.len();
         for (path, groups) in pattern.find(files) {

@@ -1,30 +1,26 @@
 //! Images and mask files beside them: the layout of most published 2-D datasets.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::metadata::Orientation;
 
 use super::canvas::Canvas;
-use super::canvas::LabelSet;
 use super::error::ImportError;
-use super::files::{self, Found};
 use super::manifest::{Folders, Manifest, Reading};
-use super::masks::{self, Rules};
+use super::masked::{Asked, Masked};
+use super::masks;
 use super::notes::{Kind, Notes};
 use super::orientation::{self, Exif};
 use super::raster::{self, MaskFile, Values};
-use super::unit::{Drawn, Reader, join};
+use super::unit::{Drawn, Reader};
 use crate::error::CorpusError;
 
 /// The images of a source folder.
 pub(super) struct FolderReader<'a> {
     manifest: &'a Manifest,
-    from: PathBuf,
-    files: BTreeSet<String>,
-    rules: Rules<'a>,
+    images: Masked<'a>,
     exif: Option<Exif>,
-    images: Vec<Found>,
 }
 
 impl<'a> FolderReader<'a> {
@@ -38,21 +34,10 @@ impl<'a> FolderReader<'a> {
         from: &Path,
         files: BTreeSet<String>,
     ) -> Result<Self, ImportError> {
-        let images = files::images(
-            from,
-            &files,
-            layout.images.list(),
-            &layout.exclude,
-            layout.id.as_deref(),
-            layout.subject.as_deref(),
-        )?;
         Ok(Self {
             manifest,
-            from: from.to_owned(),
-            rules: Rules::new(manifest, &layout.masks),
-            files,
+            images: Masked::new(manifest, layout.files(), from, files)?,
             exif: layout.exif,
-            images,
         })
     }
 }
@@ -93,7 +78,7 @@ impl FolderReader<'_> {
 
 impl Reader for FolderReader<'_> {
     fn units(&self) -> usize {
-        self.images.len()
+        self.images.found.len()
     }
 
     fn volumes(&self) -> bool {
@@ -101,32 +86,23 @@ impl Reader for FolderReader<'_> {
     }
 
     fn objects(&self) -> bool {
-        self.rules.objects()
+        self.images.rules.objects()
     }
 
     fn read(&self, unit: usize) -> Result<Vec<Drawn>, CorpusError> {
-        let Some(found) = self.images.get(unit) else {
+        let Some(found) = self.images.found.get(unit) else {
             return Ok(Vec::new());
         };
-        let path = join(&self.from, &found.path);
-        let mut unlabelled = LabelSet::new();
-        let mut jobs = Vec::new();
-        for rule in self.rules.list() {
-            match files::masks_of(&self.from, &self.files, rule, &found.groups, &path)? {
-                files::Masks::Files(masks) => jobs.push((rule, masks)),
-                files::Masks::Background => {}
-                files::Masks::Unlabelled => unlabelled.extend(self.rules.labels_of(rule)),
-                files::Masks::Skip => return Ok(Vec::new()),
-            }
-        }
+        let path = self.images.path(&found.path);
+        let Some(Asked { masks, unlabelled }) = self.images.masks_of(found)? else {
+            return Ok(Vec::new());
+        };
         let mut opened = Vec::new();
-        for (rule, names) in jobs {
-            for name in names {
-                let file = join(&self.from, &name);
-                let contour = rule.read == Reading::Contour;
-                let mask = (!contour).then(|| raster::read_mask(&file)).transpose()?;
-                opened.push((rule, name, file, mask));
-            }
+        for (rule, name) in masks {
+            let file = self.images.path(&name);
+            let contour = rule.read == Reading::Contour;
+            let mask = (!contour).then(|| raster::read_mask(&file)).transpose()?;
+            opened.push((rule, name, file, mask));
         }
         let mut notes = Notes::default();
         let image = raster::read_image(&path, &self.manifest.images, |size, turn| {
@@ -143,7 +119,7 @@ impl Reader for FolderReader<'_> {
         let mut canvas = Canvas::new(width, height);
         for (rule, name, file, mask) in &opened {
             let Some(mask) = mask else {
-                masks::contour(file, &self.rules, rule, &mut canvas)?;
+                masks::contour(file, &self.images.rules, rule, &mut canvas)?;
                 continue;
             };
             if let Values::Gray(values) = &mask.values
@@ -151,7 +127,7 @@ impl Reader for FolderReader<'_> {
             {
                 notes.add(Kind::BelowThreshold, name);
             }
-            masks::raster(file, &self.rules, rule, mask, &mut canvas)?;
+            masks::raster(file, &self.images.rules, rule, mask, &mut canvas)?;
         }
         Ok(vec![Drawn {
             id: found.id.clone(),

@@ -213,29 +213,8 @@ impl Layout {
     /// What a manifest of this layout must hold.
     pub(super) fn check(&self, manifest: &Manifest) -> Result<(), String> {
         match self {
-            Self::Folders(Folders {
-                images,
-                exclude,
-                masks,
-                ..
-            })
-            | Self::Nifti(Nifti {
-                images,
-                exclude,
-                masks,
-                ..
-            }) => {
-                for pattern in images.list().iter().chain(exclude) {
-                    Pattern::new(pattern, &Groups::new())?;
-                }
-                if masks.is_empty() {
-                    return Err("layout.masks is empty".to_owned());
-                }
-                let volumes = matches!(self, Self::Nifti(_));
-                masks
-                    .iter()
-                    .try_for_each(|rule| rule.check(manifest, volumes))
-            }
+            Self::Folders(folders) => folders.files().check(manifest, false),
+            Self::Nifti(nifti) => nifti.files().check(manifest, true),
             Self::Coco(Coco {
                 annotations,
                 subject,
@@ -254,6 +233,58 @@ impl Layout {
                 manifest.declared(segments.values(), "layout.segments")
             }
         }
+    }
+}
+
+/// What the layouts with mask files beside images or volumes say alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileRules<'a> {
+    /// Path patterns of the images or volumes.
+    pub(super) images: &'a [String],
+    /// Path patterns of files that fit `images` and are none.
+    pub(super) exclude: &'a [String],
+    /// Name of an item.
+    pub(super) id: Option<&'a str>,
+    /// Whom it was taken from.
+    pub(super) subject: Option<&'a str>,
+    /// What the masks are.
+    pub(super) masks: &'a [MaskRule],
+}
+
+impl Folders {
+    pub(super) fn files(&self) -> FileRules<'_> {
+        FileRules {
+            images: self.images.list(),
+            exclude: &self.exclude,
+            id: self.id.as_deref(),
+            subject: self.subject.as_deref(),
+            masks: &self.masks,
+        }
+    }
+}
+
+impl Nifti {
+    pub(super) fn files(&self) -> FileRules<'_> {
+        FileRules {
+            images: self.images.list(),
+            exclude: &self.exclude,
+            id: self.id.as_deref(),
+            subject: self.subject.as_deref(),
+            masks: &self.masks,
+        }
+    }
+}
+
+impl FileRules<'_> {
+    fn check(&self, manifest: &Manifest, volumes: bool) -> Result<(), String> {
+        for pattern in self.images.iter().chain(self.exclude) {
+            Pattern::new(pattern, &Groups::new())?;
+        }
+        if self.masks.is_empty() {
+            return Err("layout.masks is empty".to_owned());
+        }
+        let mut rules = self.masks.iter();
+        rules.try_for_each(|rule| rule.check(manifest, volumes))
     }
 }
 

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::canvas::{Canvas, LabelSet};
+use super::canvas::Canvas;
 use super::error::ImportError;
-use super::files::{self, Found};
-use super::manifest::{Manifest, MaskRule, Nifti, Plane};
-use super::masks::{self, Rules};
+use super::manifest::{Manifest, Nifti, Plane};
+use super::masked::{Asked, Masked};
+use super::masks;
 use super::nifti_file::{self, Volume};
 use super::notes::{Kind, Notes};
-use super::unit::{Drawn, Image, Reader, join};
-use super::window::{Scale, apply};
+use super::unit::{Drawn, Image, Reader};
+use super::window;
 use crate::error::CorpusError;
 
 /// What is shown black and white in a volume without a window, in percent of its values.
@@ -21,11 +21,8 @@ const PERCENTILES: [f32; 2] = [0.5, 99.5];
 /// The volumes of a source folder.
 pub(super) struct NiftiReader<'a> {
     manifest: &'a Manifest,
+    volumes: Masked<'a>,
     plane: Plane,
-    from: PathBuf,
-    files: BTreeSet<String>,
-    rules: Rules<'a>,
-    volumes: Vec<Found>,
 }
 
 impl<'a> NiftiReader<'a> {
@@ -39,21 +36,10 @@ impl<'a> NiftiReader<'a> {
         from: &Path,
         files: BTreeSet<String>,
     ) -> Result<Self, ImportError> {
-        let volumes = files::images(
-            from,
-            &files,
-            layout.images.list(),
-            &layout.exclude,
-            layout.id.as_deref(),
-            layout.subject.as_deref(),
-        )?;
         Ok(Self {
             manifest,
+            volumes: Masked::new(manifest, layout.files(), from, files)?,
             plane: layout.plane,
-            from: from.to_owned(),
-            rules: Rules::new(manifest, &layout.masks),
-            files,
-            volumes,
         })
     }
 
@@ -63,7 +49,7 @@ impl<'a> NiftiReader<'a> {
         image: &Volume,
         image_path: &Path,
     ) -> Result<(PathBuf, Vec<u16>), CorpusError> {
-        let path = join(&self.from, name);
+        let path = self.volumes.path(name);
         let volume = nifti_file::read(&path)?;
         let bad = |reason: String| ImportError::Source {
             path: path.clone(),
@@ -85,7 +71,7 @@ impl<'a> NiftiReader<'a> {
             ))
             .into());
         }
-        if self.plane != Plane::Stored && !same_place(&volume, image) {
+        if self.plane != Plane::Stored && !volume.affine.is_same_grid(&image.affine, image.dim) {
             return Err(bad(format!(
                 "its voxels lie elsewhere than those of {}",
                 image_path.display()
@@ -108,7 +94,7 @@ impl<'a> NiftiReader<'a> {
 
 impl Reader for NiftiReader<'_> {
     fn units(&self) -> usize {
-        self.volumes.len()
+        self.volumes.found.len()
     }
 
     fn volumes(&self) -> bool {
@@ -116,32 +102,23 @@ impl Reader for NiftiReader<'_> {
     }
 
     fn objects(&self) -> bool {
-        self.rules.objects()
+        self.volumes.rules.objects()
     }
 
     fn read(&self, unit: usize) -> Result<Vec<Drawn>, CorpusError> {
-        let Some(found) = self.volumes.get(unit) else {
+        let Some(found) = self.volumes.found.get(unit) else {
             return Ok(Vec::new());
         };
-        let path = join(&self.from, &found.path);
-        let mut unlabelled = LabelSet::new();
-        let mut jobs: Vec<(&MaskRule, Vec<String>)> = Vec::new();
-        for rule in self.rules.list() {
-            match files::masks_of(&self.from, &self.files, rule, &found.groups, &path)? {
-                files::Masks::Files(names) => jobs.push((rule, names)),
-                files::Masks::Background => {}
-                files::Masks::Unlabelled => unlabelled.extend(self.rules.labels_of(rule)),
-                files::Masks::Skip => return Ok(Vec::new()),
-            }
-        }
+        let path = self.volumes.path(&found.path);
+        let Some(Asked { masks, unlabelled }) = self.volumes.masks_of(found)? else {
+            return Ok(Vec::new());
+        };
         let volume = nifti_file::read(&path)?;
         let mut labels = Vec::new();
-        for (rule, names) in jobs {
-            for name in names {
-                labels.push((rule, self.label_volume(&name, &volume, &path)?));
-            }
+        for (rule, name) in masks {
+            labels.push((rule, self.label_volume(&name, &volume, &path)?));
         }
-        let scale = Scale::of(&self.manifest.images, &volume.values, Some(PERCENTILES));
+        let scale = window::scale(&self.manifest.images, &volume.values, Some(PERCENTILES));
         let mut notes = Notes::default();
         if volume.count > 1 {
             notes.add(Kind::FirstVolume, &found.path);
@@ -158,14 +135,14 @@ impl Reader for NiftiReader<'_> {
             for (rule, (file, values)) in &labels {
                 masks::numbers(
                     file,
-                    &self.rules,
+                    &self.volumes.rules,
                     rule,
                     &cut.take(values, slice),
                     masks::Scale::VOLUME,
                     &mut canvas,
                 )?;
             }
-            let shown = apply(scale, &cut.take(&volume.values, slice));
+            let shown = scale.apply(&cut.take(&volume.values, slice));
             drawn.push(Drawn {
                 id: format!("{}-{slice:04}", found.id),
                 subject: found.subject.clone(),
@@ -183,31 +160,6 @@ impl Reader for NiftiReader<'_> {
         }
         Ok(drawn)
     }
-}
-
-/// Whether the corners of two grids of one size are within a tenth of a voxel.
-fn same_place(one: &Volume, other: &Volume) -> bool {
-    let far = |grid: &Volume, corner: usize, row: usize| -> f64 {
-        let along = |axis: usize| {
-            if corner >> axis & 1 == 1 {
-                grid.dim[axis] as f64 - 1.0
-            } else {
-                0.0
-            }
-        };
-        let step = grid.affine[row];
-        step[0] * along(0) + step[1] * along(1) + step[2] * along(2) + step[3]
-    };
-    let length = |axis: usize| {
-        (0..3)
-            .map(|row| other.affine[row][axis].powi(2))
-            .sum::<f64>()
-            .sqrt()
-    };
-    let voxel = (0..3).map(length).fold(f64::INFINITY, f64::min);
-    (0..8).all(|corner| {
-        (0..3).all(|row| (far(one, corner, row) - far(other, corner, row)).abs() <= 0.1 * voxel)
-    })
 }
 
 /// How the voxels of a volume become the pixels of its slices.
@@ -228,14 +180,17 @@ impl Cut {
         let axes: [(usize, bool); 3] = match plane {
             Plane::Stored => [(0, false), (1, false), (2, false)],
             _ => {
-                let [right, front, head] = orientation(&volume.affine);
-                // Pixels go from the patient's right to the left, from front to back, from head to feet; slices grow with the world.
-                let down = |(axis, grows): (usize, bool)| (axis, grows);
-                let up = |(axis, grows): (usize, bool)| (axis, !grows);
+                // Pixels go from the patient's right to the left, from front to back, from head to feet; slices grow to the
+                // right, to the front or to the head.
+                let [left, back, head] = volume
+                    .affine
+                    .axes_to_patient()
+                    .map(|axis| (axis.stored, axis.reversed));
+                let against = |(axis, reversed): (usize, bool)| (axis, !reversed);
                 match plane {
-                    Plane::Coronal => [down(right), down(head), up(front)],
-                    Plane::Sagittal => [down(front), down(head), up(right)],
-                    _ => [down(right), down(front), up(head)],
+                    Plane::Coronal => [left, against(head), against(back)],
+                    Plane::Sagittal => [back, against(head), against(left)],
+                    _ => [left, back, head],
                 }
             }
         };
@@ -267,31 +222,4 @@ impl Cut {
             .filter_map(|place| values.get(usize::try_from(place).ok()?).copied())
             .collect()
     }
-}
-
-/// For right, anterior and superior the stored axis nearest to it, and whether it grows that way.
-fn orientation(affine: &[[f64; 4]; 3]) -> [(usize, bool); 3] {
-    let length = |axis: usize| {
-        affine
-            .iter()
-            .map(|row| row[axis].powi(2))
-            .sum::<f64>()
-            .sqrt()
-            .max(f64::MIN_POSITIVE)
-    };
-    let cosine = |world: usize, axis: usize| affine[world][axis] / length(axis);
-    let mut found = [(0, true), (1, true), (2, true)];
-    let (mut worlds, mut axes) = (vec![0, 1, 2], vec![0, 1, 2]);
-    while !worlds.is_empty() {
-        let pairs = worlds
-            .iter()
-            .flat_map(|world| axes.iter().map(move |axis| (*world, *axis)));
-        let nearest =
-            pairs.max_by(|a, b| cosine(a.0, a.1).abs().total_cmp(&cosine(b.0, b.1).abs()));
-        let Some((world, axis)) = nearest else { break };
-        found[world] = (axis, cosine(world, axis) >= 0.0);
-        worlds.retain(|other| *other != world);
-        axes.retain(|other| *other != axis);
-    }
-    found
 }

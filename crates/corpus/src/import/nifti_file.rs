@@ -1,12 +1,12 @@
-//! A NIfTI file as the importer needs it: the values of its first volume, and where its axes point. `imaging` reads it.
+//! A NIfTI file as the importer needs it: the values of its first volume, and where they lie. `imaging` reads it.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use medsam3_imaging::series::{FileSource, SharedSource};
-use medsam3_imaging::{ImagingError, NiftiFile};
+use medsam3_imaging::{Affine, ImagingError, NiftiFile};
 
-use super::error::ImportError;
+use super::dicom_file::bad;
 use crate::error::CorpusError;
 
 /// The first volume of a file.
@@ -16,8 +16,8 @@ pub(super) struct Volume {
     pub(super) dim: [usize; 3],
     /// Scaled values, in the order of the file.
     pub(super) values: Vec<f32>,
-    /// Voxel to millimetres: right, anterior and superior grow.
-    pub(super) affine: [[f64; 4]; 3],
+    /// Voxel to millimetres in the patient (LPS).
+    pub(super) affine: Affine,
     /// Volumes of the file.
     pub(super) count: usize,
 }
@@ -27,13 +27,7 @@ pub(super) struct Volume {
 /// # Errors
 /// A file that cannot be read or is no NIfTI, by name.
 pub(super) fn read(path: &Path) -> Result<Volume, CorpusError> {
-    open(path).map_err(|error| {
-        ImportError::Source {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        }
-        .into()
-    })
+    open(path).map_err(|error| bad(path, &error).into())
 }
 
 fn open(path: &Path) -> Result<Volume, ImagingError> {
@@ -43,17 +37,13 @@ fn open(path: &Path) -> Result<Volume, ImagingError> {
     Ok(Volume {
         dim: [columns, rows, slices],
         values: file.values(0)?,
-        affine: right_anterior_superior(&file),
+        affine: file.affine().unwrap_or_else(|| assumed(&file)),
         count,
     })
 }
 
-/// The affine in NIfTI's own directions. What the file does not say is taken as nibabel does: the first axis points left.
-fn right_anterior_superior(file: &NiftiFile) -> [[f64; 4]; 3] {
-    let Some(affine) = file.affine() else {
-        let [x, y, z] = file.spacing_mm().unwrap_or([1.0; 3]);
-        return [[-x, 0.0, 0.0, 0.0], [0.0, y, 0.0, 0.0], [0.0, 0.0, z, 0.0]];
-    };
-    let [left, posterior, superior, _] = affine.0;
-    [left.map(|v| -v), posterior.map(|v| -v), superior]
+/// What nibabel assumes where a file does not say how it lies: the first axis points left, the second to the front.
+fn assumed(file: &NiftiFile) -> Affine {
+    let [x, y, z] = file.spacing_mm().unwrap_or([1.0; 3]);
+    Affine::from_steps([x, 0.0, 0.0], [0.0, -y, 0.0], [0.0, 0.0, z], [0.0; 3])
 }

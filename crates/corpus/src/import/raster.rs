@@ -12,7 +12,7 @@ use super::error::ImportError;
 use super::manifest::ImageRule;
 use super::orientation::Exif;
 use super::unit::Image;
-use super::window::{Scale, apply};
+use super::window;
 use crate::error::CorpusError;
 
 /// A mask file, `[height, width]`.
@@ -115,8 +115,8 @@ pub(super) fn read_image(
                 .map(f32::from)
                 .collect()
         };
-        let scale = Scale::of(rule, &values, None);
-        return Ok(Image::gray(width, height, apply(scale, &values)));
+        let shown = window::scale(rule, &values, None).apply(&values);
+        return Ok(Image::gray(width, height, shown));
     }
     // A turned JPEG is written anew, without its orientation: viewers would turn the image alone and not its mask.
     // One whose name is of another format is written anew too: the corpus is read by names.

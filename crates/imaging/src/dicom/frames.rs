@@ -80,6 +80,19 @@ impl Frames {
         })
     }
 
+    /// Stored values of a frame of one unsigned sample of at most 16 bits, `[rows, columns]`.
+    ///
+    /// # Errors
+    ///
+    /// A frame that is not there, or that its decoder rejects.
+    pub(super) fn stored_values(&self, frame: usize) -> Result<Vec<u16>, ImagingError> {
+        let cells = self.cells(frame)?;
+        let values = native::stored_values(&cells.cells, cells.bytes_per_cell, &self.header);
+        Ok(values
+            .map(|value| u16::try_from(value).unwrap_or(u16::MAX))
+            .collect())
+    }
+
     /// Interleaved little-endian cells of a frame.
     fn cells(&self, frame: usize) -> Result<Samples, ImagingError> {
         let header = &self.header;

@@ -4,6 +4,7 @@
 use dicom_dictionary_std::tags;
 
 use super::attributes::Attributes;
+use super::groups::{Group, Groups};
 use crate::voi::{Voi, VoiTable};
 use crate::{ImagingError, Window};
 
@@ -52,17 +53,9 @@ pub(super) fn functions(
     attributes: Attributes<'_>,
     signed: bool,
 ) -> Result<Vec<FrameFunctions>, ImagingError> {
-    let shared = attributes
-        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
-        .next();
-    let of = |group: Option<Attributes<'_>>| -> Result<FrameFunctions, ImagingError> {
-        let item = |sequence| {
-            [group, shared]
-                .into_iter()
-                .flatten()
-                .find_map(|group| group.items(sequence).next())
-                .unwrap_or(attributes)
-        };
+    let groups = Groups::of(attributes);
+    let of = |group: Group<'_>| -> Result<FrameFunctions, ImagingError> {
+        let item = |sequence| group.item(sequence).unwrap_or(attributes);
         let transform = item(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
         let modality = modality(transform, signed)?;
         let shown = item(tags::FRAME_VOILUT_SEQUENCE);
@@ -80,12 +73,9 @@ pub(super) fn functions(
             zero_slope: transform.decimal(tags::RESCALE_SLOPE) == Some(0.0),
         })
     };
-    let per_frame: Vec<_> = attributes
-        .items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
-        .map(|group| of(Some(group)))
-        .collect::<Result<_, _>>()?;
+    let per_frame: Vec<_> = groups.frames().map(of).collect::<Result<_, _>>()?;
     if per_frame.is_empty() {
-        Ok(vec![of(None)?])
+        Ok(vec![of(groups.all())?])
     } else {
         Ok(per_frame)
     }

@@ -8,6 +8,7 @@ use std::io::Read;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
+use super::attributes::WANTED;
 use super::reader::Reader;
 use super::scan::{self, Scan};
 use super::syntax::{self, Codec, Encoding, Syntax};
@@ -22,13 +23,14 @@ pub(super) struct File<'a> {
     pub(super) scan: Scan,
 }
 
-/// Takes a file apart.
+/// Takes a file apart, and copies the attributes of its picture and those of the list `more`.
 ///
 /// # Errors
 ///
 /// [`ImagingError::NotAnImage`] for bytes that are no DICOM, [`ImagingError::UnsupportedTransferSyntax`],
 /// [`ImagingError::DicomTruncated`], [`ImagingError::DicomMalformed`].
-pub(super) fn read(bytes: &[u8]) -> Result<File<'_>, ImagingError> {
+pub(super) fn read<'a>(bytes: &'a [u8], more: &[Tag]) -> Result<File<'a>, ImagingError> {
+    let wanted: &[&[Tag]] = &[WANTED, more];
     let marked = bytes.get(128..132) == Some(b"DICM".as_slice());
     let start = if marked { 132 } else { 0 };
     let (uid, data_start) = meta_group(bytes, start);
@@ -43,7 +45,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<File<'_>, ImagingError> {
         && syntax.deflated
     {
         let bytes = inflate(bytes.get(data_start..).unwrap_or_default())?;
-        let scan = scan::scan(&bytes, 0, syntax.encoding)?;
+        let scan = scan::scan(&bytes, 0, syntax.encoding, wanted)?;
         return Ok(File {
             bytes: Cow::Owned(bytes),
             syntax,
@@ -59,7 +61,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<File<'_>, ImagingError> {
         codec: declared.map_or(Codec::Native, |syntax| syntax.codec),
         deflated: false,
     };
-    let scan = match scan::scan(bytes, data_start, encoding) {
+    let scan = match scan::scan(bytes, data_start, encoding, wanted) {
         Err(_) if !marked && uid.is_none() && !looks_like_data_set(bytes, encoding) => {
             return Err(ImagingError::NotAnImage);
         }

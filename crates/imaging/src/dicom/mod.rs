@@ -1,5 +1,5 @@
 //! DICOM: from the bytes of one file to a [`Picture`] (PS3.10 file format, PS3.5 encodings, PS3.3
-//! C.7.6.3 image pixel). Only the attributes that decide pixels are read; nothing of the patient is kept.
+//! C.7.6.3 image pixel). Only the attributes that decide pixels are read. No name is kept.
 //! What would be decoded wrongly is refused by name.
 
 mod attributes;
@@ -8,6 +8,7 @@ mod data_set;
 mod fragments;
 mod frames;
 mod functions;
+mod groups;
 mod header;
 mod layout;
 mod names;
@@ -21,6 +22,7 @@ mod syntax;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod directory;
+pub mod segmentation;
 pub(crate) mod summary;
 
 pub use data_set::dicom_attributes;
@@ -34,7 +36,7 @@ use crate::{ImagingError, Picture, PictureKind};
 ///
 /// [`ImagingError::NotAnImage`] for bytes that are no DICOM, else the typed reason.
 pub(crate) fn open(bytes: &[u8]) -> Result<Picture, ImagingError> {
-    let file = layout::read(bytes)?;
+    let file = layout::read(bytes, &[])?;
     let header = header::read(&file)?;
     let source = frames::Frames::new(&file, &header)?;
     let description = Description {

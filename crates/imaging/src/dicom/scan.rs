@@ -5,10 +5,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use dicom_core::VR;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-use super::attributes::WANTED;
 use super::nesting::{self, ITEM, SEQUENCE_DELIMITER, dictionary_vr};
 use super::reader::{Element, Reader, has_short_length};
 use super::syntax::Encoding;
@@ -45,13 +44,18 @@ pub(super) struct Scan {
     pub(super) elements: usize,
 }
 
-/// Scans a data set from `start`.
+/// Scans a data set from `start` and copies the elements of the lists in `wanted`.
 ///
 /// # Errors
 ///
 /// [`ImagingError::DicomTruncated`] where an element is longer than the file,
 /// [`ImagingError::DicomMalformed`] where sequences do not nest.
-pub(super) fn scan(bytes: &[u8], start: usize, encoding: Encoding) -> Result<Scan, ImagingError> {
+pub(super) fn scan(
+    bytes: &[u8],
+    start: usize,
+    encoding: Encoding,
+    wanted: &[&[Tag]],
+) -> Result<Scan, ImagingError> {
     let reader = Reader::new(bytes, encoding);
     let mut scan = Scan {
         header: Vec::new(),
@@ -70,7 +74,7 @@ pub(super) fn scan(bytes: &[u8], start: usize, encoding: Encoding) -> Result<Sca
             scan.elements += 1;
             break;
         }
-        let wanted = WANTED.contains(&element.tag);
+        let wanted = wanted.iter().any(|tags| tags.contains(&element.tag));
         let end = nesting::skip(reader, &element, 0, wanted)?;
         if wanted {
             let copied = copy(reader, &element, end);

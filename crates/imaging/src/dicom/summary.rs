@@ -8,6 +8,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
 use super::attributes::{self, Attributes};
+use super::groups::{Group, Groups};
 use super::layout::{guess, meta_group};
 use super::nesting;
 use super::reader::Reader;
@@ -41,6 +42,7 @@ const WANTED: &[Tag] = &[
     tags::IMAGER_PIXEL_SPACING,
     tags::SERIES_INSTANCE_UID,
     tags::STUDY_INSTANCE_UID,
+    tags::PATIENT_ID,
     tags::SERIES_NUMBER,
     tags::ACQUISITION_NUMBER,
     tags::INSTANCE_NUMBER,
@@ -68,6 +70,8 @@ pub(crate) struct Summary {
     pub(crate) sop_class: String,
     pub(crate) sop_instance: String,
     pub(crate) study: Option<String>,
+    /// Whose series belong together; never shown.
+    pub(crate) patient_id: Option<String>,
     pub(crate) series: Option<String>,
     pub(crate) series_number: Option<i64>,
     pub(crate) frame_of_reference: Option<String>,
@@ -265,6 +269,7 @@ fn summary(
         sop_class: uid(tags::SOP_CLASS_UID).unwrap_or_default(),
         sop_instance: uid(tags::SOP_INSTANCE_UID).unwrap_or_default(),
         study: uid(tags::STUDY_INSTANCE_UID),
+        patient_id: attributes.text(tags::PATIENT_ID),
         series: uid(tags::SERIES_INSTANCE_UID),
         series_number: attributes.integer(tags::SERIES_NUMBER),
         frame_of_reference: uid(tags::FRAME_OF_REFERENCE_UID),
@@ -348,14 +353,14 @@ fn region_spacing(attributes: Attributes<'_>) -> Option<[f64; 2]> {
 }
 
 /// A pair "row spacing, column spacing" of the standard as distances of columns and of rows.
-fn pair(attributes: Attributes<'_>, tag: Tag) -> Option<[f64; 2]> {
+pub(super) fn pair(attributes: Attributes<'_>, tag: Tag) -> Option<[f64; 2]> {
     match attributes.decimals(tag).as_slice() {
         &[row, column] if row > 0.0 && column > 0.0 => Some([column, row]),
         _ => None,
     }
 }
 
-fn vector(numbers: &[f64]) -> Option<Vector> {
+pub(super) fn vector(numbers: &[f64]) -> Option<Vector> {
     <[f64; 3]>::try_from(numbers).ok()
 }
 
@@ -399,47 +404,28 @@ fn frames(
             ],
         ),
     };
-    let shared = attributes
-        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
-        .next();
-    let groups: Vec<_> = attributes
-        .items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
-        .collect();
+    let groups = Groups::of(attributes);
     // A classic object with an empty item of functional groups is still classic.
-    let placed = [shared, groups.first().copied()]
-        .into_iter()
-        .flatten()
-        .any(|group| {
-            [
-                tags::PIXEL_MEASURES_SEQUENCE,
-                tags::PLANE_POSITION_SEQUENCE,
-                tags::PLANE_ORIENTATION_SEQUENCE,
-                tags::PLANE_POSITION_VOLUME_SEQUENCE,
-                tags::PLANE_ORIENTATION_VOLUME_SEQUENCE,
-            ]
-            .into_iter()
-            .any(|sequence| group.items(sequence).next().is_some())
-        });
+    let placed = [
+        tags::PIXEL_MEASURES_SEQUENCE,
+        tags::PLANE_POSITION_SEQUENCE,
+        tags::PLANE_ORIENTATION_SEQUENCE,
+        tags::PLANE_POSITION_VOLUME_SEQUENCE,
+        tags::PLANE_ORIENTATION_VOLUME_SEQUENCE,
+    ]
+    .into_iter()
+    .any(|sequence| groups.frame(0).item(sequence).is_some());
     if placed {
         return Ok((0..count)
-            .map(|frame| of_groups(groups.get(frame).copied(), shared, &whole))
+            .map(|frame| of_groups(groups.frame(frame), &whole))
             .collect());
     }
     Ok(older_frames(attributes, &whole, count))
 }
 
 /// What the functional groups of one frame say; a group of the frame goes before that of all frames.
-fn of_groups(
-    frame: Option<Attributes<'_>>,
-    shared: Option<Attributes<'_>>,
-    whole: &FramePlace,
-) -> FramePlace {
-    let item = |sequence| {
-        [frame, shared]
-            .into_iter()
-            .flatten()
-            .find_map(|group| group.items(sequence).next())
-    };
+fn of_groups(group: Group<'_>, whole: &FramePlace) -> FramePlace {
+    let item = |sequence| group.item(sequence);
     let decimals = |sequence, tag| item(sequence).map(|item| item.decimals(tag));
     let in_patient = item(tags::PLANE_POSITION_VOLUME_SEQUENCE).is_none();
     let (position, orientation) = if in_patient {

@@ -45,6 +45,8 @@ pub struct OtherObject {
     pub sop_class: String,
     /// Modality (0008,0060), such as `"SEG"`.
     pub modality: Option<String>,
+    /// Whether it says that it is a segmentation, of pixels or of surfaces.
+    pub is_segmentation: bool,
 }
 
 /// An image that cannot be listed.
@@ -108,6 +110,7 @@ pub fn find(sources: Vec<SharedSource>) -> Listing {
         match found {
             Content::Dicom(summary) if summary.is_segmentation() || !summary.has_pixels => {
                 listing.others.push(OtherObject {
+                    is_segmentation: summary.is_segmentation(),
                     source: Arc::clone(source),
                     sop_class: summary.sop_class.clone(),
                     modality: summary.modality.clone(),
@@ -275,6 +278,7 @@ fn of_group(group: Group) -> Series {
         modality: text(|summary| &summary.modality),
         uid: text(|summary| &summary.series),
         study_uid: text(|summary| &summary.study),
+        patient_id: text(|summary| &summary.patient_id),
         frame_of_reference_uid: text(|summary| &summary.frame_of_reference),
         number: first.and_then(|first| first.series_number),
         rows,
@@ -309,6 +313,7 @@ fn plain(format: &'static str, rows: usize, columns: usize, pixels: Pixels) -> S
         modality: None,
         uid: None,
         study_uid: None,
+        patient_id: None,
         frame_of_reference_uid: None,
         number: None,
         rows,

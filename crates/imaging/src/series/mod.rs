@@ -9,6 +9,7 @@ mod find;
 mod folder;
 mod picture_size;
 mod problem;
+mod reader;
 mod report;
 mod source;
 mod turn;
@@ -22,15 +23,16 @@ pub use find::{Failure, Listing, OtherObject, find};
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::{FileSource, sources_of_paths};
 pub use problem::Problem;
+pub use reader::PictureReader;
 pub use report::{SeriesReport, TransferSyntaxes};
 pub use source::{MemorySource, Shareable, SharedSource, Source};
 pub use volume::{Volume, Voxels};
 
 pub(crate) use source::read_all;
 
+use crate::ImagingError;
 use crate::geometry::{Affine, Orientation, Vector};
 use crate::nifti::NiftiFile;
-use crate::{ImagingError, Picture};
 
 /// What the pictures of a series make together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,6 +76,10 @@ pub struct PictureInfo<'a> {
     pub name: &'a str,
     /// Frame in the file, from 0.
     pub frame: usize,
+    /// Rows of the file that it is in; 0 where only the pixels say it.
+    pub rows: usize,
+    /// Columns of the file that it is in; 0 where only the pixels say it.
+    pub columns: usize,
     /// SOP Class UID, empty outside DICOM.
     pub sop_class: &'a str,
     /// SOP Instance UID, empty outside DICOM.
@@ -94,6 +100,7 @@ pub struct Series {
     modality: Option<String>,
     uid: Option<String>,
     study_uid: Option<String>,
+    patient_id: Option<String>,
     frame_of_reference_uid: Option<String>,
     number: Option<i64>,
     rows: usize,
@@ -147,6 +154,11 @@ impl Series {
     /// Study Instance UID.
     pub fn study_uid(&self) -> Option<&str> {
         self.study_uid.as_deref()
+    }
+
+    /// Patient ID: which series are of one person. It names that person, so it is never shown or written as it is.
+    pub fn patient_id(&self) -> Option<&str> {
+        self.patient_id.as_deref()
     }
 
     /// Frame of Reference UID.
@@ -226,6 +238,8 @@ impl Series {
                 Some(PictureInfo {
                     name: file.source.name(),
                     frame,
+                    rows: summary.map_or(0, |summary| summary.rows),
+                    columns: summary.map_or(0, |summary| summary.columns),
                     sop_class: summary.map_or("", |summary| &summary.sop_class),
                     sop_instance: summary.map_or("", |summary| &summary.sop_instance),
                     position: place.and_then(|place| place.position),
@@ -236,6 +250,8 @@ impl Series {
             Pixels::Nifti { source, .. } => Some(PictureInfo {
                 name: source.name(),
                 frame: self.index(slice, frame).ok()?,
+                rows: self.rows,
+                columns: self.columns,
                 sop_class: "",
                 sop_instance: "",
                 position: None,
@@ -263,27 +279,6 @@ impl Series {
                 frame: slice.saturating_mul(self.frames).saturating_add(frame),
                 count: self.slices.saturating_mul(self.frames),
             })
-        }
-    }
-
-    /// Reads and decodes a picture: the opened file, and which of its frames is meant.
-    ///
-    /// # Errors
-    ///
-    /// [`ImagingError::FrameOutOfRange`], and whatever reading and decoding the file gives.
-    pub fn open(&self, slice: usize, frame: usize) -> Result<(Picture, usize), ImagingError> {
-        let index = self.index(slice, frame)?;
-        match &self.pixels {
-            Pixels::Files { files, pictures } => {
-                let missing = ImagingError::FrameOutOfRange {
-                    frame: index,
-                    count: pictures.len(),
-                };
-                let &(file, frame) = pictures.get(index).ok_or_else(|| missing.clone())?;
-                let file = files.get(file).ok_or(missing)?;
-                Ok((crate::open(&read_all(file.source.as_ref())?)?, frame))
-            }
-            Pixels::Nifti { file, .. } => Ok((file.picture(slice, frame)?, 0)),
         }
     }
 

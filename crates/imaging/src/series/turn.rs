@@ -3,52 +3,7 @@
 //! then looks as a DICOM viewer shows it, however a NIfTI file stores the volume.
 
 use super::{Volume, Voxels};
-use crate::geometry::{Affine, Vector, add_scaled};
-
-/// Which stored axis becomes an axis of the turned volume, and whether it is counted from its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Axis {
-    stored: usize,
-    reversed: bool,
-}
-
-/// All ways in which three axes follow one another.
-const ORDERS: [[usize; 3]; 6] = [
-    [0, 1, 2],
-    [0, 2, 1],
-    [1, 0, 2],
-    [1, 2, 0],
-    [2, 0, 1],
-    [2, 1, 0],
-];
-
-/// The turn that brings steps nearest to left, back and head.
-fn nearest(steps: [Vector; 3]) -> [Axis; 3] {
-    let spacing = steps.map(crate::geometry::length);
-    let part = |order: [usize; 3], axis: usize| -> f64 {
-        let stored = order.get(axis).copied().unwrap_or_default();
-        let step = steps.get(stored).and_then(|step| step.get(axis));
-        let length = spacing.get(stored).copied().unwrap_or(1.0);
-        step.copied().unwrap_or_default() / length.max(1e-12)
-    };
-    let sum = |order: [usize; 3]| -> f64 { (0..3).map(|axis| part(order, axis).abs()).sum() };
-    // The first of equals, so that a volume at 45 degrees keeps its axes.
-    let best = ORDERS.into_iter().fold([0, 1, 2], |best, order| {
-        if sum(order) > sum(best) + 1e-9 {
-            order
-        } else {
-            best
-        }
-    });
-    let mut axes = best.map(|stored| Axis {
-        stored,
-        reversed: false,
-    });
-    for (axis, turned) in axes.iter_mut().enumerate() {
-        turned.reversed = part(best, axis) < 0.0;
-    }
-    axes
-}
+use crate::geometry::{Affine, StoredAxis, add_scaled};
 
 impl Volume {
     /// The volume with its axes nearest to left, back and head; as it is where its place is unknown.
@@ -59,10 +14,10 @@ impl Volume {
         };
         let [x, y, z, origin] = affine.steps();
         let steps = [x, y, z];
-        let axes = nearest(steps);
+        let axes = affine.axes_to_patient();
         let sizes = [self.columns, self.rows, self.slices];
         let strides = [1, self.columns, self.columns.saturating_mul(self.rows)];
-        let of = |list: [usize; 3], axis: Axis| list.get(axis.stored).copied().unwrap_or(1);
+        let of = |list: [usize; 3], axis: StoredAxis| list.get(axis.stored).copied().unwrap_or(1);
         let [columns, rows, slices] = axes.map(|axis| of(sizes, axis));
         let mut start = 0usize;
         let mut origin = origin;
@@ -113,7 +68,7 @@ impl Volume {
             ),
         };
         let [x, y, z] = turned;
-        let spacing = |axis: Axis| self.spacing_mm.get(axis.stored).copied().flatten();
+        let spacing = |axis: StoredAxis| self.spacing_mm.get(axis.stored).copied().flatten();
         let [_, _, third] = axes;
         let missing = if third.stored != 2 {
             // Missing slices are now rows or columns.

@@ -2,7 +2,7 @@
 //! Only what is a volume becomes one: a sheared or irregular series is refused with the reason. Where
 //! slices are missing, their places are filled with the smallest value and named.
 
-use super::{Kind, Pixels, Problem, Series, read_all};
+use super::{Kind, Pixels, Problem, Series};
 use crate::geometry::Affine;
 use crate::nifti::Slice;
 use crate::{ImagingError, PictureKind};
@@ -92,39 +92,17 @@ impl Series {
             frame.saturating_mul(slices).saturating_add(slice)
         };
         match &self.pixels {
-            Pixels::Files { files, pictures } => {
-                let mut order: Vec<(usize, usize, usize)> = pictures
-                    .iter()
-                    .enumerate()
-                    .map(|(index, &(file, frame))| {
-                        let (slice, at) = (index / self.frames, index % self.frames);
-                        (file, frame, target(slice, at))
-                    })
-                    .collect();
-                // A file of many frames is read once.
-                order.sort_unstable();
-                let mut opened = None;
-                for (file, frame, target) in order {
-                    let picture = match &mut opened {
-                        Some((name, picture)) if *name == file => picture,
-                        _ => {
-                            let source = files.get(file).map(|file| &file.source);
-                            let source = source.ok_or(ImagingError::FrameOutOfRange {
-                                frame: file,
-                                count: files.len(),
-                            })?;
-                            let picture = crate::open(&read_all(source.as_ref())?)?;
-                            let (_, picture) = opened.insert((file, picture));
-                            picture
-                        }
-                    };
+            Pixels::Files { .. } => {
+                let mut reader = self.reader();
+                for (slice, frame) in self.reading_order() {
+                    let target = target(slice, frame);
+                    let (picture, frame) = reader.picture(slice, frame)?;
                     match picture.kind() {
                         PictureKind::Gray => builder.gray(picture.gray_values(frame)?, target)?,
                         PictureKind::Rgb => {
                             builder.rgb(&picture.render(frame, None)?.pixels, target)?;
                         }
                     }
-                    picture.release_frames();
                 }
             }
             Pixels::Nifti { file, .. } => {
