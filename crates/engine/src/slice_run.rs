@@ -109,7 +109,10 @@ impl<'a> SliceRun<'a> {
             self.read = true;
         }
         let failed = |source| SliceError::Picture { place, source };
-        let (picture, frame) = self.reader.picture(place.slice, place.frame).map_err(failed)?;
+        let (picture, frame) = self
+            .reader
+            .picture(place.slice, place.frame)
+            .map_err(failed)?;
         let image = picture.render(frame, *window).map_err(failed)?;
         let mut result = SliceResult {
             place,

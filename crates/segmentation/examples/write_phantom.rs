@@ -10,7 +10,7 @@ use medsam3_imaging::series::{find, sources_of_paths};
 use medsam3_imaging::{Mask, Window};
 use medsam3_segmentation::{
     DicomOptions, Origin, Segment, Segmentation, SegmentationError, Stamp, label_table, measure,
-    write_csv, write_json, write_label_map, write_seg, write_segment_nifti,
+    write_csv, write_json, write_label_map, write_rtstruct, write_seg, write_segment_nifti,
 };
 
 /// Whether a voxel is inside of a segment; no two mirror images are alike.
@@ -86,6 +86,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         said(
             "seg",
             write_seg(&series, &document, &options, create("seg.dcm")?),
+        );
+        said(
+            "rtstruct",
+            write_rtstruct(&series, &document, &options, create("rtstruct.dcm")?),
         );
         for index in 0..document.segments().len() {
             let file = create(&format!("segment-{}.nii.gz", index + 1))?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::Place;
+use crate::document::Place;
 use crate::document::Segment;
 use crate::runs::{Run, Runs};
 

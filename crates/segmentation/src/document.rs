@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use medsam3_imaging::Mask;
-use medsam3_imaging::series::{Place, Series};
+pub use medsam3_imaging::series::Place;
+use medsam3_imaging::series::Series;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SegmentationError;

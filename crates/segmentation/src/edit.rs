@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Place;
 use crate::components::Pieces;
+use crate::document::Place;
 use crate::document::{Segment, Segmentation};
 use crate::error::SegmentationError;
 use crate::runs::{Run, Runs};

@@ -25,6 +25,7 @@
 )]
 
 mod components;
+mod contour;
 mod diameter;
 mod dicom;
 mod document;
@@ -37,12 +38,11 @@ mod runs;
 mod table;
 mod terms;
 
-pub use dicom::{DicomOptions, Stamp, write_seg};
-pub use document::{Grid, Segment, Segmentation};
+pub use dicom::{DicomOptions, Stamp, write_rtstruct, write_seg};
+pub use document::{Grid, Place, Segment, Segmentation};
 pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
 pub use error::SegmentationError;
 pub use measure::{Measurement, SliceMeasurement, Statistics, Warning, measure};
-pub use medsam3_imaging::series::Place;
 pub use nifti::{write_label_map, write_segment_nifti};
 pub use origin::{Method, Origin};
 pub use runs::{Run, Runs};

@@ -7,9 +7,9 @@ use medsam3_imaging::PictureKind;
 use medsam3_imaging::series::{Kind, Problem, Series};
 use serde::Serialize;
 
-use crate::Place;
 use crate::components::Pieces;
 use crate::diameter;
+use crate::document::Place;
 use crate::document::{Segment, Segmentation};
 use crate::error::SegmentationError;
 

@@ -1,6 +1,7 @@
 //! Items and their elements, with the limits of their value representations (PS3.5 section 6.2): texts
 //! without backslashes and control characters and not too long, numbers in the 16 characters of a DS.
 
+use dicom_core::header::Header as _;
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_object::InMemDicomObject;
@@ -28,6 +29,24 @@ impl Item {
     /// Takes over an element of another data set.
     pub(super) fn copy(&mut self, element: &InMemElement) {
         self.0.put(element.clone());
+    }
+
+    /// Takes over an element that a person may have typed: too long texts are cut, and an age that is none is
+    /// left out, so that the new object is valid where the old one was not.
+    pub(super) fn copy_clean(&mut self, element: &InMemElement) {
+        let (tag, vr) = (element.tag(), element.vr());
+        match vr {
+            VR::LO | VR::SH => {
+                let texts = element.to_multi_str().unwrap_or_default();
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                self.texts(tag, vr, &texts);
+            }
+            VR::AS
+                if element
+                    .to_str()
+                    .is_ok_and(|text| text.trim_end().len() != 4) => {}
+            _ => self.copy(element),
+        }
     }
 
     /// Whether there is one, with or without a value.

@@ -91,7 +91,7 @@ fn patient_and_study(item: &mut Item, source: &SourceSeries<'_>, options: &Dicom
     for &tag in PATIENT_AND_STUDY {
         let keep = !options.deidentify || tag == tags::STUDY_INSTANCE_UID;
         if let Some(element) = source.attributes.get(tag).filter(|_| keep) {
-            item.copy(element);
+            item.copy_clean(element);
         }
     }
     if options.deidentify {

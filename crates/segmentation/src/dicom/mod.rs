@@ -6,10 +6,12 @@ mod element;
 mod file;
 mod header;
 mod pixels;
+mod rtstruct;
 mod seg;
 mod source;
 mod stamp;
 
 pub use header::DicomOptions;
+pub use rtstruct::write_rtstruct;
 pub use seg::write_seg;
 pub use stamp::Stamp;

@@ -14,8 +14,7 @@ use super::file;
 use super::header::{DESCRIPTION, DicomOptions, header};
 use super::pixels::{Packer, packed_length};
 use super::source::{Instance, SourceSeries};
-use crate::Place;
-use crate::document::{Segment, Segmentation};
+use crate::document::{Place, Segment, Segmentation};
 use crate::error::SegmentationError;
 use crate::origin::Method;
 use crate::runs::Runs;
@@ -193,9 +192,7 @@ fn data_set(
     };
     let mut item = header(source, options, sop_class, "SEG");
     general_image(&mut item, source, options);
-    if source.placed
-        && let Some(uid) = source.series.frame_of_reference_uid()
-    {
+    if let Some(uid) = &source.frame_of_reference {
         item.text(tags::FRAME_OF_REFERENCE_UID, VR::UI, uid);
         match source.attributes.get(tags::POSITION_REFERENCE_INDICATOR) {
             Some(element) => item.copy(element),
@@ -371,7 +368,7 @@ fn describe(segment: &Segment, number: u16) -> Item {
 }
 
 /// What a person reads beside the label.
-fn description(segment: &Segment) -> String {
+pub(super) fn description(segment: &Segment) -> String {
     let parameters = segment.origin.parameters();
     let separator = if parameters.is_empty() { "" } else { " " };
     let uncoded = if segment.coding.known {

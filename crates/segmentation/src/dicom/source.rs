@@ -1,13 +1,14 @@
 //! What a DICOM object takes from the series that it refers to: patient and study, what was lost in
 //! compression, and of each picture its instance, frame and plane.
 
-use crate::Place;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use medsam3_imaging::series::{Kind, Problem, Series};
 use medsam3_imaging::{Orientation, Vector, dicom_attributes};
 
+use super::stamp::uid_of;
+use crate::document::Place;
 use crate::error::SegmentationError;
 
 /// Patient (PS3.3 C.7.1.1), clinical trial (C.7.1.3), study (C.7.2.1) and patient study (C.7.2.2) modules.
@@ -56,8 +57,10 @@ pub(super) struct SourceSeries<'a> {
     pub(super) series: &'a Series,
     /// Of its first picture.
     pub(super) attributes: InMemDicomObject,
-    /// Whether pixels have places in the patient that other objects can be compared with.
+    /// Whether pixels have places in the patient.
     pub(super) placed: bool,
+    /// Frame of Reference UID, where they have.
+    pub(super) frame_of_reference: Option<String>,
 }
 
 /// One picture.
@@ -94,9 +97,7 @@ impl<'a> SourceSeries<'a> {
         }
         let mut pictures = (0..series.slices())
             .flat_map(|slice| (0..series.frames()).map(move |frame| (slice, frame)));
-        let mut placed = series.frame_of_reference_uid().is_some()
-            && series.spacing_mm().is_some()
-            && series.slices() > 0;
+        let mut placed = series.spacing_mm().is_some() && series.slices() > 0;
         let identified = pictures.all(|(slice, frame)| {
             series.picture_info(slice, frame).is_some_and(|picture| {
                 placed &= picture.in_patient
@@ -114,10 +115,17 @@ impl<'a> SourceSeries<'a> {
             .and_then(|file| sources.get(file))
             .ok_or_else(|| refuse("it has no picture"))?;
         let wanted: Vec<Tag> = PATIENT_AND_STUDY.iter().chain(OTHER).copied().collect();
+        // Anonymisers take the frame of reference away and leave the positions: it is then one of the
+        // series' own, the same in every object that is made on it.
+        let frame_of_reference = series.frame_of_reference_uid().map_or_else(
+            || uid_of(&["frame of reference", series.uid().unwrap_or_default()]),
+            str::to_owned,
+        );
         Ok(Self {
             attributes: dicom_attributes(source.as_ref(), &wanted)?,
             series,
             placed,
+            frame_of_reference: placed.then_some(frame_of_reference),
         })
     }
 

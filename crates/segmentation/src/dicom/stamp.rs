@@ -46,19 +46,27 @@ impl Stamp {
 
     /// The UID of a part, the same for the same part.
     pub(super) fn uid(&self, part: &str) -> String {
-        let mut hash = Sha256::new();
-        hash.update(self.seed);
-        hash.update(part.as_bytes());
-        let digest: [u8; 32] = hash.finalize().into();
-        let mut number = digest
-            .iter()
-            .take(16)
-            .fold(0u128, |number, &byte| number << 8 | u128::from(byte));
-        // Version 4, variant 1 (RFC 9562).
-        number = number & !(0xF << 76) | 4 << 76;
-        number = number & !(0b11 << 62) | 0b10 << 62;
-        format!("2.25.{number}")
+        let seed: String = self.seed.iter().map(|byte| format!("{byte:02x}")).collect();
+        uid_of(&[&seed, part])
     }
+}
+
+/// A UID that is the same for the same texts.
+pub(super) fn uid_of(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut number = digest
+        .iter()
+        .take(16)
+        .fold(0u128, |number, &byte| number << 8 | u128::from(byte));
+    // Version 4, variant 1 (RFC 9562).
+    number = number & !(0xF << 76) | 4 << 76;
+    number = number & !(0b11 << 62) | 0b10 << 62;
+    format!("2.25.{number}")
 }
 
 #[cfg(test)]

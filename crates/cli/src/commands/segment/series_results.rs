@@ -162,7 +162,7 @@ impl<'a> SeriesResults<'a> {
         let options = DicomOptions::new(Stamp::now()?);
         let (series, document) = (&self.target.series, &self.document);
         output.file(&name, |file| match format {
-            Format::Rtstruct => todo!(),
+            Format::Rtstruct => write_rtstruct(series, document, &options, file),
             _ => write_seg(series, document, &options, file),
         })?;
         Ok(Some(name))
