@@ -1,7 +1,8 @@
 //! How long it takes to list a folder of slices and to show the first one, and how much memory.
 //!
 //! `cargo run -p medsam3-imaging --example list_series -- make FOLDER 300` writes 300 slices of 512 x 512,
-//! `... -- list FOLDER` lists them, opens the first slice, and prints seconds and the peak of the process' memory.
+//! `... -- list FOLDER` lists them, shows the first slice, and prints seconds and the peak of the process' memory in
+//! bytes as JSON. `cargo xtask bench --parts listing` runs both.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -89,20 +90,21 @@ fn list(folder: PathBuf) -> Result<(), Box<dyn std::error::Error>> {
     let (picture, frame) = series.open(0, 0)?;
     let shown = picture.render(frame, None)?;
     let seconds = start.elapsed().as_secs_f64();
-    println!("{}", serde_json::to_string(&SeriesReport::of(series))?);
-    println!(
-        "listed in {listed:.3} s, first slice ({} x {}) shown after {seconds:.3} s, peak memory {}",
-        shown.width,
-        shown.height,
-        peak_memory().unwrap_or_else(|| "unknown".to_owned())
-    );
+    let figures = serde_json::json!({
+        "series": SeriesReport::of(series),
+        "shown": [shown.width, shown.height],
+        "listedSeconds": listed,
+        "shownSeconds": seconds,
+        "peakBytes": peak_memory(),
+    });
+    println!("{figures}");
     Ok(())
 }
 
 /// The largest resident set so far, as Linux tells it.
-fn peak_memory() -> Option<String> {
+fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(format!("{:.1} MB", kilobytes / 1024.0))
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
 }

@@ -31,7 +31,7 @@ pub enum Problem {
     NoPosition,
     /// Files without Series Instance UID, taken as one series because they fit together.
     NoInstanceUid,
-    /// One picture with the slices of a volume as its tiles.
+    /// One picture with the slices of a volume as its tiles, whose places the file does not say.
     Mosaic,
     /// The size of a pixel is that of the region of an ultrasound picture.
     SpacingFromUltrasoundRegion,

@@ -29,12 +29,12 @@ pub struct Arguments {
     /// Rounds of each comparison; medians are given
     #[arg(long, value_name = "N", default_value_t = 3)]
     rounds: usize,
-    /// Only the parts named: size, native, browser, kernels
+    /// Only the parts named: size, native, browser, kernels, listing
     #[arg(
         long,
         value_name = "PART",
         value_delimiter = ',',
-        default_value = "size,native,browser,kernels"
+        default_value = "size,native,browser,kernels,listing"
     )]
     parts: Vec<String>,
     /// Where the JSON goes
@@ -95,6 +95,9 @@ pub fn bench(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
             Some(kernels) => drop(report.insert("kernels".into(), kernels)),
             None => skipped.push("kernels on a GPU: no Vulkan driver".into()),
         }
+    }
+    if wanted("listing") {
+        report.insert("listing".into(), listing(workspace, &folder)?);
     }
     report.insert("skipped".into(), json!(skipped));
     let report = Value::Object(report);
@@ -244,6 +247,31 @@ fn kernels(workspace: &Workspace) -> Result<Option<Value>> {
         json_of(&mut cargo)
     };
     Ok(Some(json!({"gpu": run("gpu")?, "cpu": run("cpu")?})))
+}
+
+/// How long folders of 300 and 1,500 slices of 512 x 512 take to be listed and to show their first slice, and the
+/// memory that takes, in the release build.
+fn listing(workspace: &Workspace, folder: &Path) -> Result<Value> {
+    let example = |arguments: &[&str]| {
+        let mut cargo = workspace.cargo();
+        let words =
+            "run --quiet --locked --release --package medsam3-imaging --example list_series --";
+        cargo.args(words.split(' ')).args(arguments);
+        cargo
+    };
+    let mut listings = Vec::new();
+    for slices in ["300", "1500"] {
+        say(&format!("listing {slices} slices"));
+        let series = folder.join(format!("slices-{slices}"));
+        let path = series.to_str().context("the folder's name is not UTF-8")?;
+        if series.exists() {
+            fs::remove_dir_all(&series)?;
+        }
+        output(&mut example(&["make", path, slices]))?;
+        listings.push(json_of(&mut example(&["list", path]))?);
+        fs::remove_dir_all(&series)?;
+    }
+    Ok(json!(listings))
 }
 
 /// Runs a program that prints one JSON value, from a line of its own on; what it says on standard error is passed on.

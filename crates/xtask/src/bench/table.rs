@@ -23,6 +23,7 @@ pub fn render(report: &Value) -> String {
     }
     against_native(report, &mut rows);
     kernels(report, &mut rows);
+    listing(report, &mut rows);
     let header = Row {
         what: "what".into(),
         ours: "ours".into(),
@@ -237,6 +238,38 @@ fn kernels(report: &Value, rows: &mut Vec<Row>) {
             let (rate, peak) = (kernel["gflops"].as_f64(), run["peak_gflops"].as_f64());
             rows.extend(pair(&what, rate, peak, |rate| format!("{rate:.1} GFLOP/s")));
         }
+    }
+}
+
+/// Folders of slices beside what they may take: 2 s for 300, 400 MB for 1,500.
+fn listing(report: &Value, rows: &mut Vec<Row>) {
+    for run in report["listing"].as_array().into_iter().flatten() {
+        let slices = run["series"]["slices"].as_u64().unwrap_or_default();
+        let name = format!("{slices} slices");
+        let figure = |field: &str| run[field].as_f64();
+        let (most_seconds, most_bytes) = if slices <= 300 {
+            (Some(2.0), None)
+        } else {
+            (None, Some(400e6))
+        };
+        rows.extend(pair(
+            &format!("{name}: listed"),
+            figure("listedSeconds"),
+            None,
+            seconds,
+        ));
+        rows.extend(pair(
+            &format!("{name}: first shown, against the limit"),
+            figure("shownSeconds"),
+            most_seconds,
+            seconds,
+        ));
+        rows.extend(pair(
+            &format!("{name}: memory at its peak, against the limit"),
+            figure("peakBytes"),
+            most_bytes,
+            megabytes,
+        ));
     }
 }
 

@@ -4,8 +4,8 @@ use anyhow::Result;
 use medsam3_engine::{PromptResult, SliceResult};
 use medsam3_imaging::series::Kind;
 use medsam3_segmentation::{
-    DicomOptions, Origin, Segment, Segmentation, SegmentationError, Stamp, measure, write_seg,
-    write_segment_nifti,
+    DicomOptions, Origin, Segment, Segmentation, SegmentationError, Stamp, measure, write_rtstruct,
+    write_seg, write_segment_nifti,
 };
 use medsam3_weights::Manifest;
 

@@ -14,6 +14,10 @@ fn what_was_measured_is_shown_and_what_was_not_is_absent() {
             "cpu": [{"median": {"trunk": 0.3}}, {"median": {"trunk": 0.1}}, {"median": {"trunk": 0.2}}],
             "pytorch": [{"median": {"trunk": 0.4}, "neededFlops": {"trunk": 2.0e9}}]
         },
+        "listing": [
+            {"series": {"slices": 300}, "listedSeconds": 0.1, "shownSeconds": 0.5, "peakBytes": 8e6},
+            {"series": {"slices": 1500}, "listedSeconds": 0.2, "shownSeconds": 0.3, "peakBytes": 1e7}
+        ],
         "skipped": ["kernels: no Vulkan driver"]
     });
     let text = render(&report);
@@ -41,6 +45,16 @@ fn what_was_measured_is_shown_and_what_was_not_is_absent() {
     );
     assert!(
         line("page on WebGPU: image, in turns").ends_with("0.70"),
+        "{text}"
+    );
+    let shown = line("300 slices: first shown");
+    assert!(
+        shown.ends_with("0.25") && shown.contains("2.000 s"),
+        "{text}"
+    );
+    let peak = line("1500 slices: memory");
+    assert!(
+        peak.ends_with("0.03") && peak.contains("400.0 MB"),
         "{text}"
     );
     assert!(!text.contains("page on the processor"));
