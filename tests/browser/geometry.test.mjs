@@ -2,6 +2,7 @@
 // as PNG, looked at on the screen itself.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { PNG } from 'pngjs';
 import { dice, fixture, launch, nativeMask, openFile, openPage, readPng, segment, waitForShownFrame } from './support.mjs';
 
@@ -45,6 +46,18 @@ for (const [kind, ratio] of [
     assert.equal(wrong, 0, `${wrong} of 2400 pixels are shown with another value`);
   });
 }
+
+test('what was taken into account in reading a file is said beside it', async (t) => {
+  const { page } = await openPage(t, browser);
+  const notes = page.locator('#notes');
+  await openFile(page, fixture('blocks.png'));
+  assert.equal(await notes.isVisible(), false);
+  // An ultrasound picture whose only distances are those of its regions.
+  const ultrasound = new URL('../imaging/regressions/no-pixel-spacing.dcm', import.meta.url);
+  await openFile(page, fileURLToPath(ultrasound));
+  assert.match(await notes.textContent(), /ultrasound region/i);
+  assert.equal(await notes.isVisible(), true);
+});
 
 test('a mask is on the same pixels in PNG, in DICOM, on screen and natively', async (t) => {
   const { page } = await openPage(t, browser);

@@ -31,6 +31,7 @@ const ui = {
   tools: byId('tools'),
   facts: byId('facts'),
   attribution: byId('attribution'),
+  notes: byId('notes'),
   frameTools: byId('frame-tools'),
   frame: byId<HTMLInputElement>('frame'),
   framePosition: byId('frame-position'),
@@ -196,6 +197,8 @@ export class App {
       spacing ? `${number(spacing[1], 3)} × ${number(spacing[0], 3)} mm` : 'not calibrated',
     ];
     ui.facts.textContent = parts.join(' · ');
+    ui.notes.textContent = picture.notes.join(' ');
+    ui.notes.hidden = picture.notes.length === 0;
     ui.frameTools.hidden = picture.frames < 2;
     ui.frame.max = String(picture.frames);
     ui.windowTools.hidden = picture.window === null;

@@ -219,6 +219,9 @@ pub struct PictureInfo {
     pub window: Option<WindowLevel>,
     /// Small values are white (MONOCHROME1).
     pub inverted: bool,
+    /// What was taken into account in reading the file, as whole sentences: where the distances come from, what was set
+    /// aside.
+    pub notes: Vec<String>,
 }
 
 /// The loaded model.
