@@ -66,7 +66,7 @@ def volumes() -> None:
         (HERE / "corpus/nifti" / f"{path.name}.plain").write_bytes(plain)
         (HERE / "corpus/folder" / path.name).write_bytes(entry(5, packed) + entry(3, plain) + entry(4, plain))
     (HERE / "corpus/folder/zip").write_bytes(entry(6, (FIXTURES / "series/axial.zip").read_bytes()))
-    for folder in (FIXTURES / "series").iterdir():
+    for folder in [*(FIXTURES / "series").iterdir(), FIXTURES / "mosaic"]:
         if folder.is_dir():
             files = sorted(folder.iterdir())
             content = b"".join(entry(at % 2, path.read_bytes()) for at, path in enumerate(files))

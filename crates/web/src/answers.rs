@@ -48,7 +48,11 @@ pub fn picture_info(picture: &Picture) -> PictureInfo {
             width: window.width,
         }),
         inverted: picture.inverted(),
-        notes: picture.notes().iter().map(|&note| note.to_owned()).collect(),
+        notes: picture
+            .notes()
+            .iter()
+            .map(|&note| note.to_owned())
+            .collect(),
     }
 }
 
