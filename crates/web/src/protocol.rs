@@ -209,7 +209,7 @@ pub struct PictureInfo {
     pub height: u32,
     pub frames: u32,
     pub pixels: PixelKind,
-    /// "DICOM", "PNG" or "JPEG".
+    /// "DICOM", "PNG", "JPEG" or "TIFF".
     pub format: String,
     /// DICOM modality, such as "MR".
     pub modality: Option<String>,
