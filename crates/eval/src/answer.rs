@@ -1,20 +1,10 @@
 //! What a model answered to one prompt on one image, measured at every mask threshold that may be chosen.
 
+use medsam3_segmentation::Overlap;
 use serde::Serialize;
 
 /// Mask probabilities above which a pixel may be said to belong to the prompt.
 pub const MASK_THRESHOLDS: [f32; 9] = [0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7];
-
-/// Pixel counts of two masks on one image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Overlap {
-    /// Pixels of the answer.
-    pub found: usize,
-    /// Pixels of the ground truth.
-    pub truth: usize,
-    /// Pixels of both.
-    pub both: usize,
-}
 
 /// A prompt of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -3,9 +3,9 @@
 use medsam3_imaging::Mask;
 use serde::Serialize;
 
-use crate::answer::Overlap;
 use crate::metrics::{InstanceMatch, dice, hd95_px, iou, nsd, overlap};
 use crate::runs::Runs;
+use medsam3_segmentation::Overlap;
 
 /// Which image and which prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

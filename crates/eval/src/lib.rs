@@ -22,11 +22,12 @@ mod table;
 mod threshold;
 mod wording;
 
-pub use answer::{Answer, Key, MASK_THRESHOLDS, Overlap};
+pub use answer::{Answer, Key, MASK_THRESHOLDS};
 pub use bootstrap::{Bootstrap, Estimate, Resamples, interval};
 pub use case::{Case, Confidence, Question};
 pub use error::EvalError;
 pub use evaluation::{Evaluation, InstanceRow, Row as EvaluationRow};
+pub use medsam3_segmentation::Overlap;
 pub use metrics::{
     Bin, Calibration, Detection, IOU_THRESHOLDS, InstanceMatch, average_precision, calibration,
     dice, f1, hd95_px, iou, match_instances, nsd, overlap,

@@ -115,7 +115,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Overlap;
+    use medsam3_segmentation::Overlap;
 
     #[test]
     fn a_report_counts_misses_as_zero_and_false_alarms_apart() {

@@ -97,7 +97,8 @@ fn best<T>(candidates: impl Iterator<Item = (T, f64, f32)>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::{Key, Overlap};
+    use crate::answer::Key;
+    use medsam3_segmentation::Overlap;
 
     fn answer(present: bool, presence: f32, best: usize) -> Answer {
         let mut overlaps = [Overlap {

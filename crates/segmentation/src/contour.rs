@@ -233,10 +233,11 @@ pub(crate) fn fill(polygons: &[Vec<Point>], width: usize, height: usize) -> Runs
             let (low, high) = if a[1] < b[1] { (a, b) } else { (b, a) };
             let first = low[1].ceil().max(0.0);
             let last = (high[1].ceil() - 1.0).min(height as f64 - 1.0);
-            if !(first <= last) {
-                continue;
-            }
-            for row in first as usize..=last as usize {
+            // A level edge, and one that passes no centre, has none.
+            for row in first as i64..=last as i64 {
+                let Ok(row) = usize::try_from(row) else {
+                    continue;
+                };
                 let part = (row as f64 - low[1]) / (high[1] - low[1]);
                 let x = low[0] + part * (high[0] - low[0]);
                 if let Some(row) = crossings.get_mut(row) {

@@ -24,6 +24,9 @@
     )
 )]
 
+// Its loops stay within sizes that they computed.
+#[allow(clippy::indexing_slicing)]
+mod compare;
 mod components;
 mod contour;
 mod diameter;
@@ -34,10 +37,12 @@ mod error;
 mod measure;
 mod nifti;
 mod origin;
+mod read;
 mod runs;
 mod table;
 mod terms;
 
+pub use compare::{Comparison, Overlap, compare, dice, hd95_px, iou, nsd, overlap, percentile};
 pub use dicom::{DicomOptions, Stamp, write_rtstruct, write_seg};
 pub use document::{Grid, Place, Segment, Segmentation};
 pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
@@ -45,6 +50,7 @@ pub use error::SegmentationError;
 pub use measure::{Measurement, SliceMeasurement, Statistics, Warning, measure};
 pub use nifti::{write_label_map, write_segment_nifti};
 pub use origin::{Method, Origin};
+pub use read::{Imported, read_label_map, read_rtstruct, read_seg};
 pub use runs::{Run, Runs};
 pub use table::{label_table, write_csv, write_json};
 pub use terms::{Code, Coding, coding};

@@ -2,15 +2,11 @@
 //! implementation. Distances are in pixels.
 
 mod calibration;
-mod distance;
 mod instances;
-mod overlap;
-mod surface;
 
 pub use calibration::{Bin, Calibration, calibration};
 pub use instances::{
     Detection, IOU_THRESHOLDS, InstanceMatch, average_precision, f1, match_instances,
 };
-pub use overlap::{dice, iou, overlap};
-pub(crate) use surface::percentile;
-pub use surface::{hd95_px, nsd};
+// Overlap and distances are those of the segmentation crate, which compares volumes by the same rules.
+pub use medsam3_segmentation::{dice, hd95_px, iou, nsd, overlap, percentile};

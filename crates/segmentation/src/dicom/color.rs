@@ -52,7 +52,7 @@ pub(super) fn cielab([red, green, blue]: [u8; 3]) -> [u16; 3] {
 }
 
 /// The colour of a Recommended Display CIELab Value; what sRGB does not have is cut off.
-pub(super) fn rgb([lightness, a, b]: [u16; 3]) -> [u8; 3] {
+pub(crate) fn rgb([lightness, a, b]: [u16; 3]) -> [u8; 3] {
     let lightness = f64::from(lightness) / 655.35;
     let (a, b) = (f64::from(a) / 257.0 - 128.0, f64::from(b) / 257.0 - 128.0);
     let y = (lightness + 16.0) / 116.0;

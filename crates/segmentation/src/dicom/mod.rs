@@ -11,6 +11,7 @@ mod seg;
 mod source;
 mod stamp;
 
+pub(crate) use color::rgb;
 pub use header::DicomOptions;
 pub use rtstruct::write_rtstruct;
 pub use seg::write_seg;

@@ -54,6 +54,7 @@ pub fn write_rtstruct(
         .text(tags::STRUCTURE_SET_TIME, VR::TM, &options.stamp.time())
         .text(tags::FRAME_OF_REFERENCE_UID, VR::UI, frame_of_reference)
         .empty(tags::POSITION_REFERENCE_INDICATOR, VR::LO)
+        .empty(tags::OPERATORS_NAME, VR::PN)
         .text(tags::APPROVAL_STATUS, VR::CS, "UNAPPROVED");
     referenced_frame(&mut item, &source, frame_of_reference);
     let (mut regions, mut contours, mut observations) = (Vec::new(), Vec::new(), Vec::new());

@@ -59,7 +59,7 @@ pub fn hd95_px(found: &Mask, truth: &Mask) -> f64 {
     let a = boundary_pixels(&pair.found, pair.width);
     let b = boundary_pixels(&pair.truth, pair.width);
     let directed = |from: &[bool], to: &[bool]| {
-        let all = distances(to, pair.width);
+        let all = distances(to, plane(to, pair.width), [1.0; 3]);
         let mut of_boundary: Vec<f64> = all
             .into_iter()
             .zip(from)
@@ -81,7 +81,7 @@ pub fn nsd(found: &Mask, truth: &Mask, tolerance_px: f64) -> f64 {
     let b = segment_lengths(&pair.truth, pair.width);
     let near = |from: &[f64], to: &[f64]| {
         let marked: Vec<bool> = to.iter().map(|&length| length > 0.0).collect();
-        let all = distances(&marked, pair.width - 1);
+        let all = distances(&marked, plane(&marked, pair.width - 1), [1.0; 3]);
         from.iter()
             .zip(all)
             .filter(|(_, distance)| *distance <= tolerance_px)
@@ -90,6 +90,11 @@ pub fn nsd(found: &Mask, truth: &Mask, tolerance_px: f64) -> f64 {
     };
     let total = a.iter().sum::<f64>() + b.iter().sum::<f64>();
     (near(&a, &b) + near(&b, &a)) / total
+}
+
+/// Width, height and depth of cells of one picture.
+fn plane(cells: &[bool], width: usize) -> [usize; 3] {
+    [width, cells.len().checked_div(width).unwrap_or(0), 1]
 }
 
 /// Pixels of the mask with one of their four neighbours outside. The outermost cells are empty.
@@ -133,7 +138,7 @@ fn segment_length([a, b, c, d]: [bool; 4]) -> f64 {
 }
 
 /// The `share` quantile with linear interpolation between order statistics; 0 of nothing.
-pub(crate) fn percentile(values: &mut [f64], share: f64) -> f64 {
+pub fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = share * values.len().saturating_sub(1) as f64;
     let at = |index: f64| values.get(index as usize).copied().unwrap_or(0.0);

@@ -1,8 +1,18 @@
 //! Overlap of two masks on the same pixels: Dice and intersection over union, per image.
 
 use medsam3_imaging::Mask;
+use serde::Serialize;
 
-use crate::answer::Overlap;
+/// Pixel counts of two masks on one image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Overlap {
+    /// Pixels of the answer.
+    pub found: usize,
+    /// Pixels of the ground truth.
+    pub truth: usize,
+    /// Pixels of both.
+    pub both: usize,
+}
 
 /// Counts the pixels of `found`, of `truth` and of both. Masks of different sizes share no pixel grid: `None`.
 pub fn overlap(found: &Mask, truth: &Mask) -> Option<Overlap> {
