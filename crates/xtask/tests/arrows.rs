@@ -13,7 +13,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("weights", &["files"]),
     ("segmentation", &["imaging"]),
     ("model", &["kernels", "weights"]),
-    ("eval", &["files", "imaging"]),
+    ("eval", &["files", "imaging", "segmentation"]),
     ("corpus", &["files", "imaging", "weights"]),
     ("engine", &["imaging", "model", "weights"]),
     (
