@@ -33,6 +33,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Segment(commands::segment::Arguments),
+    Measure(commands::measure::Arguments),
     Serve(commands::serve::Arguments),
     Convert(commands::convert::Arguments),
     Inspect(commands::inspect::Arguments),
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
     memory::survive_file_limits();
     let result = match Arguments::parse().command {
         Command::Segment(arguments) => commands::segment::run(&arguments),
+        Command::Measure(arguments) => commands::measure::run(&arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Convert(arguments) => commands::convert::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),

@@ -7,6 +7,7 @@ pub mod export;
 pub mod import;
 pub mod inspect;
 pub mod inspect_images;
+pub mod measure;
 pub mod nifti;
 pub mod parity;
 pub mod segment;

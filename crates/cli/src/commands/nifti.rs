@@ -109,7 +109,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The series asked for, else the only one.
-fn choose(series: &[Series], number: Option<usize>) -> Result<&Series> {
+pub(super) fn choose(series: &[Series], number: Option<usize>) -> Result<&Series> {
     let count = series.len();
     match (number, series) {
         (_, []) => Err(medsam3_imaging::ImagingError::NotAnImage.into()),
