@@ -6,6 +6,7 @@ mod overlap;
 mod surface;
 mod volume;
 
+pub(crate) use distance::distances;
 pub use overlap::{Overlap, dice, iou, overlap};
 pub use surface::{hd95_px, nsd, percentile};
 pub use volume::{Comparison, compare};
