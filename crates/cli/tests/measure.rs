@@ -41,12 +41,24 @@ fn what_segment_writes_is_measured_alike_in_every_format() {
             "--out",
             "out",
             "--formats",
-            "seg,rtstruct,nifti",
+            "seg,rtstruct,nifti,nifti-labelmap,seg-labelmap,json,overlay",
+            "--deidentify",
         ]));
         let summary = said.iter().find(|line| line["kind"] == "series").unwrap();
-        assert_eq!(summary["files"].as_array().unwrap().len(), 3, "{summary}");
+        assert_eq!(summary["files"].as_array().unwrap().len(), 7, "{summary}");
+        assert!(
+            fixture
+                .path(&format!("out/{name}.slice-2.overlay.png"))
+                .is_file()
+        );
         let reference = format!("out/{name}.left-lung.nii.gz");
-        for file in ["seg.dcm", "rtstruct.dcm", "left-lung.nii.gz"] {
+        for file in [
+            "seg.dcm",
+            "labelmap.seg.dcm",
+            "rtstruct.dcm",
+            "left-lung.nii.gz",
+            "labelmap.nii.gz",
+        ] {
             let path = format!("out/{name}.{file}");
             let more = ["--reference", &reference, "--json"];
             let measured = lines(&fixture.run(&[&["measure", &series, &path][..], &more].concat()));

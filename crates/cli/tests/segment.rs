@@ -108,7 +108,7 @@ fn bad_usage_exits_with_2_and_says_why() {
     );
     refused(
         &["phantom.png", "--prompt", "lung", "--formats", "gif"],
-        "png, nifti, seg, rtstruct and csv are",
+        "rtstruct, csv and json are",
     );
     refused(
         &["phantom.png", "--prompt", "lung", "--slices", "5-4"],

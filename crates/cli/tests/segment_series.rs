@@ -308,3 +308,41 @@ fn a_stopped_run_keeps_what_is_done() {
     let table = std::fs::read_to_string(fixture.path("out/measurements.csv")).unwrap();
     assert_eq!(table.lines().count(), 1 + done + volumes);
 }
+
+/// No room for the results: said before the work, and an earlier result stays as it was.
+#[cfg(unix)]
+#[test]
+fn a_disk_without_room_is_said_and_nothing_is_lost() {
+    let fixture = Fixture::new();
+    let formats = ["--out", "out", "--formats", "seg,nifti,csv"];
+    lines(&segment(&fixture, &made("axial"), &formats));
+    let before = ["out/axial.seg.dcm", "out/measurements.csv"]
+        .map(|name| std::fs::read(fixture.path(name)).unwrap());
+    // A limit on the size of files is met as a full disk is.
+    let limited = Command::new("bash")
+        .current_dir(fixture.path(""))
+        .args(["-c", "ulimit -f 1; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_medsam3"))
+        .args([
+            "segment",
+            "--model",
+            "model",
+            "--device",
+            "cpu",
+            "--overwrite",
+        ])
+        .args([&made("axial"), "--prompt", "left lung, heart"])
+        .args(formats)
+        .output()
+        .unwrap();
+    assert_eq!(limited.status.code(), Some(1), "{}", errors(&limited));
+    assert!(
+        errors(&limited).contains("[OUTPUT-FOLDER]"),
+        "{}",
+        errors(&limited)
+    );
+    let after = ["out/axial.seg.dcm", "out/measurements.csv"]
+        .map(|name| std::fs::read(fixture.path(name)).unwrap());
+    assert!(before == after);
+    assert_eq!(names(&fixture.path("out")).len(), 4);
+}

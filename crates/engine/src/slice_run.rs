@@ -3,7 +3,7 @@
 //! hands, and after a cancel the run goes on where it stopped. Memory does not grow with the series.
 
 use medsam3_imaging::series::{PictureReader, Place, Series};
-use medsam3_imaging::{ImagingError, Window};
+use medsam3_imaging::{ImagingError, Rgb8, Window};
 
 use crate::{Control, EngineError, PromptOptions, PromptResult, Segmenter};
 
@@ -31,6 +31,8 @@ pub struct SliceResult {
     pub window: Option<Window>,
     /// What was taken into account in reading the picture.
     pub notes: Vec<&'static str>,
+    /// The picture as the model saw it, at its own size.
+    pub image: Rgb8,
     /// One answer per prompt.
     pub answers: Vec<PromptResult>,
 }
@@ -114,14 +116,15 @@ impl<'a> SliceRun<'a> {
             .picture(place.slice, place.frame)
             .map_err(failed)?;
         let image = picture.render(frame, *window).map_err(failed)?;
+        let encoded = self.segmenter.encode(&image, control).await?;
         let mut result = SliceResult {
             place,
             spacing_mm: picture.pixel_spacing_mm(),
             window: picture.shown_window(frame, *window),
             notes: picture.notes().to_vec(),
+            image,
             answers: Vec::with_capacity(prompts.len()),
         };
-        let encoded = self.segmenter.encode(&image, control).await?;
         for prompt in prompts {
             let answer = self.segmenter.prompt(&encoded, prompt, *options, control);
             result.answers.push(answer.await?);

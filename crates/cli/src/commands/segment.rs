@@ -148,7 +148,8 @@ impl Work<'_> {
         self.output.check_free(at, target.series.kind())?;
         let manifest = self.segmenter.manifest();
         let mut run = SliceRun::new(self.segmenter, &target.series, request);
-        let mut results = SeriesResults::new(at, target, manifest, self.prompts);
+        let results = SeriesResults::new(at, target, manifest, self.prompts);
+        let mut results = results.deidentified(self.arguments.deidentify);
         let mut left_out = 0;
         loop {
             self.batch.begin();
@@ -157,8 +158,8 @@ impl Work<'_> {
             };
             match result {
                 Ok(result) => {
-                    self.picture(at, target, &result)?;
-                    results.add(&result)?;
+                    let which = self.picture(at, target, &result)?;
+                    results.add(which, &result, self.output)?;
                 }
                 Err(SliceError::Engine(error)) => {
                     if run.progress().0 > 0 {
@@ -183,15 +184,17 @@ impl Work<'_> {
         Ok(left_out)
     }
 
-    fn picture(&mut self, at: usize, target: &Target, result: &SliceResult) -> Result<()> {
+    /// Says the answers for a picture and writes its masks; gives what its results are called after.
+    fn picture(&mut self, at: usize, target: &Target, result: &SliceResult) -> Result<Which> {
         let series = &target.series;
-        for (prompt_at, answer) in result.answers.iter().enumerate() {
-            let which = Which {
-                target: at,
-                slice: (series.slices() > 1).then_some(result.place.slice + 1),
-                frame: (series.frames() > 1).then_some(result.place.frame),
-                prompt: prompt_at,
-            };
+        let which = Which {
+            target: at,
+            slice: (series.slices() > 1).then_some(result.place.slice + 1),
+            frame: (series.frames() > 1).then_some(result.place.frame),
+            prompt: 0,
+        };
+        for (prompt, answer) in result.answers.iter().enumerate() {
+            let which = Which { prompt, ..which };
             let mask_file = self.output.mask(series.kind(), which, &answer.mask)?;
             let about = record::About {
                 input: &target.input,
@@ -207,6 +210,6 @@ impl Work<'_> {
             let record = Record::new(&about, answer, mask_file);
             self.output.record(&record, series.kind())?;
         }
-        Ok(())
+        Ok(which)
     }
 }

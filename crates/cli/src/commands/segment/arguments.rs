@@ -61,10 +61,14 @@ pub struct Arguments {
     /// Folder for masks and measurements; without it nothing is written
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// What to write into it: png (a mask per picture), nifti, seg, rtstruct (of series), csv (measurements.csv); by default png
-    /// for an image, nifti and csv for a volume, png and csv for other series
+    /// What to write into it: png (a mask per picture and prompt), overlay (a picture with all masks), nifti (a mask per prompt),
+    /// nifti-labelmap, seg, seg-labelmap, rtstruct (all prompts), csv (measurements.csv), json (measurements of a series); by
+    /// default png for an image, nifti and csv for a volume, png and csv for other series
     #[arg(long, value_name = "F,F", value_delimiter = ',', value_parser = format)]
     pub formats: Option<Vec<Format>>,
+    /// Leave the patient and the dates out of DICOM results; UIDs stay, or they would fit no image
+    #[arg(long)]
+    pub deidentify: bool,
     /// Replace results of the same name in that folder; without it they stay, and other results are an error
     #[arg(long, requires = "out")]
     pub overwrite: bool,
@@ -96,24 +100,39 @@ impl From<MaskChoice> for MaskRule {
 pub enum Format {
     /// A mask per picture as an 8-bit grey image.
     Png,
+    /// All masks over a picture, as an image.
+    Overlay,
     /// A mask per series and prompt as a NIfTI volume.
     Nifti,
-    /// All masks of a series as a DICOM segmentation.
+    /// All masks of a series as numbers in one NIfTI volume, with a table; they must not overlap.
+    NiftiLabelmap,
+    /// All masks of a series as a DICOM segmentation, a bit for each.
     Seg,
+    /// All masks of a series as numbers in one DICOM segmentation; they must not overlap.
+    SegLabelmap,
     /// All masks of a series as contours in a DICOM RT Structure Set.
     Rtstruct,
     /// A table of measurements.
     Csv,
+    /// Segments and measurements of a series.
+    Json,
 }
 
 fn format(text: &str) -> Result<Format, String> {
     match text {
         "png" => Ok(Format::Png),
+        "overlay" => Ok(Format::Overlay),
         "nifti" => Ok(Format::Nifti),
+        "nifti-labelmap" => Ok(Format::NiftiLabelmap),
         "seg" => Ok(Format::Seg),
+        "seg-labelmap" => Ok(Format::SegLabelmap),
         "rtstruct" => Ok(Format::Rtstruct),
         "csv" => Ok(Format::Csv),
-        _ => Err("not a format; png, nifti, seg, rtstruct and csv are".to_owned()),
+        "json" => Ok(Format::Json),
+        _ => Err(
+            "not a format; png, overlay, nifti, nifti-labelmap, seg, seg-labelmap, rtstruct, csv and json are"
+                .to_owned(),
+        ),
     }
 }
 

@@ -21,6 +21,15 @@ use crate::terminal;
 /// Free space that a run needs to begin: masks are small, and their number is not known.
 const NEEDED_BYTES: u64 = 1 << 20;
 
+/// Formats that hold all prompts of a series in one file, and how its name ends.
+pub const OF_A_SERIES: [(Format, &str); 5] = [
+    (Format::Seg, "seg.dcm"),
+    (Format::SegLabelmap, "labelmap.seg.dcm"),
+    (Format::Rtstruct, "rtstruct.dcm"),
+    (Format::NiftiLabelmap, "labelmap.nii.gz"),
+    (Format::Json, "json"),
+];
+
 /// Takes results as they come.
 pub struct Output {
     folder: Option<Folder>,
@@ -118,10 +127,30 @@ impl Output {
         format!("{stem}{}.{slug}.nii.gz", partial_mark(partial))
     }
 
-    /// `<stem>.<suffix>.dcm`, or `<stem>.partial.<suffix>.dcm`.
-    pub fn dicom_name(&self, target: usize, suffix: &str, partial: bool) -> String {
+    /// `<stem>.<ending>`, or `<stem>.partial.<ending>`.
+    pub fn series_name(&self, target: usize, ending: &str, partial: bool) -> String {
         let [stem, _] = self.parts(target, 0);
-        format!("{stem}{}.{suffix}.dcm", partial_mark(partial))
+        format!("{stem}{}.{ending}", partial_mark(partial))
+    }
+
+    /// Writes the picture with all masks, if that is asked for.
+    ///
+    /// # Errors
+    /// As [`Output::mask`], and what making it gives.
+    pub fn overlay(
+        &self,
+        kind: Kind,
+        which: Which,
+        draw: impl FnOnce() -> Result<Vec<u8>, SegmentationError>,
+    ) -> Result<()> {
+        match &self.folder {
+            Some(folder) if folder.wants(Format::Overlay, kind) => {
+                let [stem, _] = folder.parts(which.target, which.prompt);
+                let name = names::mask(&stem, which.slice, which.frame, "overlay");
+                folder.write(&name, &draw()?)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn parts(&self, target: usize, prompt: usize) -> [String; 2] {
@@ -144,9 +173,9 @@ impl Output {
             let prompts = 0..folder.slugs.len();
             names.extend(prompts.map(|prompt| self.volume_name(target, prompt, false)));
         }
-        for (format, suffix) in [(Format::Seg, "seg"), (Format::Rtstruct, "rtstruct")] {
+        for (format, ending) in OF_A_SERIES {
             if folder.wants(format, kind) {
-                names.push(self.dicom_name(target, suffix, false));
+                names.push(self.series_name(target, ending, false));
             }
         }
         let taken = |name: &&String| folder.path.join(name).exists();

@@ -1,18 +1,23 @@
 //! What is found in a series, kept sparsely until its end; then measured and written.
 
+use std::io::Write as _;
+
 use anyhow::Result;
 use medsam3_engine::{PromptResult, SliceResult};
 use medsam3_imaging::series::Kind;
 use medsam3_segmentation::{
-    DicomOptions, Origin, Segment, Segmentation, SegmentationError, Stamp, measure, write_rtstruct,
-    write_seg, write_segment_nifti,
+    DicomOptions, Measurement, Origin, Segment, Segmentation, Stamp, label_table, measure,
+    overlay_png, write_json, write_label_map, write_rtstruct, write_seg, write_segment_nifti,
 };
 use medsam3_weights::Manifest;
 
 use super::arguments::Format;
-use super::output::Output;
+use super::output::{OF_A_SERIES, Output, Which};
 use super::summary::Summary;
 use super::targets::Target;
+
+/// How much of an overlay's colour is the mask's.
+const OPACITY: f64 = 0.4;
 
 /// The segments of a series, one per prompt.
 pub struct SeriesResults<'a> {
@@ -23,6 +28,7 @@ pub struct SeriesResults<'a> {
     prompts: Vec<Prompt>,
     document: Segmentation,
     done: usize,
+    deidentify: bool,
 }
 
 /// What is known of a prompt beside its masks.
@@ -55,14 +61,20 @@ impl<'a> SeriesResults<'a> {
             prompts: prompts.iter().map(unasked).collect(),
             document,
             done: 0,
+            deidentify: false,
         }
     }
 
-    /// Takes the answers for a picture.
+    /// The same, with DICOM results that do not say who the patient is.
+    pub fn deidentified(self, deidentify: bool) -> Self {
+        Self { deidentify, ..self }
+    }
+
+    /// Takes the answers for a picture, and draws it with its masks where that is asked for.
     ///
     /// # Errors
-    /// A picture of another size than the series says.
-    pub fn add(&mut self, result: &SliceResult) -> Result<(), SegmentationError> {
+    /// A picture of another size than the series says, a file that cannot be written.
+    pub fn add(&mut self, which: Which, result: &SliceResult, output: &Output) -> Result<()> {
         for (index, answer) in result.answers.iter().enumerate() {
             let place = result.place;
             (self.document).set_mask(index, place.slice, place.frame, &answer.mask)?;
@@ -78,7 +90,10 @@ impl<'a> SeriesResults<'a> {
             }
         }
         self.done += 1;
-        Ok(())
+        output.overlay(self.target.series.kind(), which, || {
+            let (document, place) = (&self.document, result.place);
+            overlay_png(&result.image, document, place.slice, place.frame, OPACITY)
+        })
     }
 
     /// Measures, writes and says it. `stopped` tells that pictures are missing because the run ended early: files are named
@@ -93,20 +108,17 @@ impl<'a> SeriesResults<'a> {
                 segment.origin.score = Some(f64::from(prompt.score));
             }
         }
-        let mut shared = Vec::new();
-        if self
-            .document
-            .segments()
-            .iter()
-            .any(|segment| !segment.is_empty())
-        {
-            shared.extend(self.write_dicom(output, Format::Seg, stopped)?);
-            shared.extend(self.write_dicom(output, Format::Rtstruct, stopped)?);
-        }
         let measurements = match kind {
             Kind::Image => Vec::new(),
             _ => measure(&self.target.series, &self.document)?,
         };
+        let mut shared = Vec::new();
+        for (format, ending) in OF_A_SERIES {
+            if output.wants(format, kind) {
+                let name = output.series_name(self.at, ending, stopped);
+                shared.extend(self.write(output, format, name, &measurements)?);
+            }
+        }
         for (index, prompt) in self.prompts.iter().enumerate() {
             let mut files = Vec::new();
             if output.wants(Format::Nifti, kind) {
@@ -144,28 +156,45 @@ impl<'a> SeriesResults<'a> {
         output.flush()
     }
 
-    /// Writes all segments as one DICOM object, if that is asked for, and gives the file's name.
-    fn write_dicom(
+    /// Writes all segments as one file, and gives the names of what was written. Where nothing was found there is no DICOM
+    /// object: it would hold nothing.
+    fn write(
         &self,
         output: &Output,
         format: Format,
-        stopped: bool,
-    ) -> Result<Option<String>> {
-        if !output.wants(format, self.target.series.kind()) {
-            return Ok(None);
-        }
-        let suffix = match format {
-            Format::Rtstruct => "rtstruct",
-            _ => "seg",
-        };
-        let name = output.dicom_name(self.at, suffix, stopped);
-        let options = DicomOptions::new(Stamp::now()?);
+        name: String,
+        measurements: &[Measurement],
+    ) -> Result<Vec<String>> {
         let (series, document) = (&self.target.series, &self.document);
-        output.file(&name, |file| match format {
-            Format::Rtstruct => write_rtstruct(series, document, &options, file),
-            _ => write_seg(series, document, &options, file),
-        })?;
-        Ok(Some(name))
+        let found = document
+            .segments()
+            .iter()
+            .any(|segment| !segment.is_empty());
+        let options = DicomOptions {
+            deidentify: self.deidentify,
+            label_map: format == Format::SegLabelmap,
+            ..DicomOptions::new(Stamp::now()?)
+        };
+        match format {
+            Format::Seg | Format::SegLabelmap | Format::Rtstruct if !found => return Ok(Vec::new()),
+            Format::Seg | Format::SegLabelmap => {
+                output.file(&name, |file| write_seg(series, document, &options, file))?
+            }
+            Format::Rtstruct => output.file(&name, |file| {
+                write_rtstruct(series, document, &options, file)
+            })?,
+            Format::NiftiLabelmap => {
+                output.file(&name, |file| write_label_map(series, document, file))?;
+                let table = name.replace(".nii.gz", ".txt");
+                output.file(&table, |file| {
+                    Ok(file.write_all(label_table(document).as_bytes())?)
+                })?;
+                return Ok(vec![name, table]);
+            }
+            Format::Json => output.file(&name, |file| write_json(document, measurements, file))?,
+            Format::Png | Format::Overlay | Format::Nifti | Format::Csv => return Ok(Vec::new()),
+        }
+        Ok(vec![name])
     }
 }
 
