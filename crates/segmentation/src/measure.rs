@@ -203,36 +203,19 @@ fn intensities(
             wanted.entry(place).or_default().push(index);
         }
     }
-    // Pictures of one file together, so that it is read once.
-    let mut order: Vec<(usize, Place)> = wanted
-        .keys()
-        .filter_map(|&place| Some((series.file_and_frame(place.slice, place.frame)?.0, place)))
-        .collect();
-    order.sort_unstable();
     let mut sums = BTreeMap::new();
-    let mut opened = None;
-    for (file, place) in order {
-        let again = series.format() == "DICOM";
-        let picture = match &mut opened {
-            Some((name, picture)) if *name == file && again => picture,
-            _ => {
-                let (picture, _) = series.open(place.slice, place.frame)?;
-                let (_, picture) = opened.insert((file, picture));
-                picture
-            }
+    let mut reader = series.reader();
+    for (slice, frame) in series.reading_order() {
+        let place = Place { slice, frame };
+        let Some(indices) = wanted.get(&place) else {
+            continue;
         };
-        let frame = if again {
-            series
-                .file_and_frame(place.slice, place.frame)
-                .map_or(0, |(_, frame)| frame)
-        } else {
-            0
-        };
+        let (picture, at) = reader.picture(slice, frame)?;
         if picture.kind() != PictureKind::Gray {
             continue;
         }
-        let values = picture.gray_values(frame)?;
-        for &index in wanted.get(&place).map_or(&[][..], Vec::as_slice) {
+        let values = picture.gray_values(at)?;
+        for &index in indices {
             let segment = segmentation.segments().get(index);
             let sum = sums.entry((index, place.frame)).or_insert(Sum::EMPTY);
             for run in segment
@@ -248,7 +231,6 @@ fn intensities(
                     .for_each(|&value| sum.add(value));
             }
         }
-        picture.release_frames();
     }
     Ok(sums)
 }
