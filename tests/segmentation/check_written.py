@@ -54,7 +54,8 @@ def read_frames(ds):
 
 def planes(ds):
     """Every frame of an image: position, by pydicom alone; None where it has none."""
-    if "PerFrameFunctionalGroupsSequence" in ds:
+    # A classic object with empty functional groups is still classic.
+    if "PerFrameFunctionalGroupsSequence" in ds and not ds.get("ImagePositionPatient"):
         for group in ds.PerFrameFunctionalGroupsSequence:
             has = "PlanePositionSequence" in group
             yield np.array(group.PlanePositionSequence[0].ImagePositionPatient, float) if has else None
@@ -65,6 +66,9 @@ def planes(ds):
 
 def orders_evenly(entries):
     at = np.array([float(normal @ p) for *_, p in entries])
+    # A tilted gantry makes no volume for dcmqi.
+    if np.linalg.norm(np.cross(entries[-1][2] - entries[0][2], normal)) > 0.1:
+        return False
     steps = np.diff(at)
     return len(steps) == 0 or np.ptp(steps) < 0.05 * steps.mean()
 
@@ -94,7 +98,8 @@ truth = truth.reshape(segments, len(entries), seg.Rows, seg.Columns)
 if placed:
     axes = orientation(next(iter(files.values())))
     normal = np.cross(axes[:3], axes[3:])
-    entries.sort(key=lambda entry: float(normal @ entry[2]))
+    instance = {uid: int(ds.get("InstanceNumber") or 0) for uid, ds in files.items()}
+    entries.sort(key=lambda entry: (round(float(normal @ entry[2]), 2), instance[entry[0]], entry[1]))
 else:
     number = {uid: int(ds.get("InstanceNumber") or 0) for uid, ds in files.items()}
     entries.sort(key=lambda entry: (number[entry[0]], entry[1]))
@@ -228,7 +233,7 @@ if spread == len(entries) and spread > 1 and orders_evenly(entries):
 
 # Measurements of single-frame series.
 rows = list(csv.DictReader((out / "measurements.csv").open(newline="")))
-frames_per_slice = 1 if not placed else len(entries) // spread
+frames_per_slice = 1 if not placed else len(entries) // max(spread, 1)
 if frames_per_slice == 1:
     values = []
     for uid, frame, _ in entries:

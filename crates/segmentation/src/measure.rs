@@ -9,8 +9,7 @@ use serde::Serialize;
 
 use crate::components::Pieces;
 use crate::diameter;
-use crate::document::Place;
-use crate::document::{Segment, Segmentation};
+use crate::document::{Place, Segment, Segmentation};
 use crate::error::SegmentationError;
 
 /// What is to be said beside the numbers.
@@ -204,21 +203,19 @@ fn intensities(
             wanted.entry(place).or_default().push(index);
         }
     }
-    // Pictures of one file together, so that it is read once.
-    let mut order: Vec<(usize, Place)> = wanted
-        .keys()
-        .filter_map(|&place| Some((series.file_and_frame(place.slice, place.frame)?.0, place)))
-        .collect();
-    order.sort_unstable();
     let mut sums = BTreeMap::new();
     let mut reader = series.reader();
-    for (_, place) in order {
-        let (picture, frame) = reader.picture(place.slice, place.frame)?;
+    for (slice, frame) in series.reading_order() {
+        let place = Place { slice, frame };
+        let Some(indices) = wanted.get(&place) else {
+            continue;
+        };
+        let (picture, at) = reader.picture(slice, frame)?;
         if picture.kind() != PictureKind::Gray {
             continue;
         }
-        let values = picture.gray_values(frame)?;
-        for &index in wanted.get(&place).map_or(&[][..], Vec::as_slice) {
+        let values = picture.gray_values(at)?;
+        for &index in indices {
             let segment = segmentation.segments().get(index);
             let sum = sums.entry((index, place.frame)).or_insert(Sum::EMPTY);
             for run in segment

@@ -31,8 +31,8 @@ impl Item {
         self.0.put(element.clone());
     }
 
-    /// Takes over an element that a person may have typed: too long texts are cut, and an age that is none is
-    /// left out, so that the new object is valid where the old one was not.
+    /// Takes over an element that a person may have typed: too long texts are cut, and an age or a date that is
+    /// none is left out, so that the new object is valid where the old one was not.
     pub(super) fn copy_clean(&mut self, element: &InMemElement) {
         let (tag, vr) = (element.tag(), element.vr());
         match vr {

@@ -463,20 +463,22 @@ fn dimensions(item: &mut Item, source: &SourceSeries<'_>, options: &DicomOptions
     item.sequence(tags::DIMENSION_INDEX_SEQUENCE, items);
 }
 
-/// Pixel Measures (C.7.6.16.2.1), where the size of a pixel is known.
+/// Pixel Measures (C.7.6.16.2.1), where frames have planes.
 fn pixel_measures(group: &mut Item, source: &SourceSeries<'_>) {
     let Some(spacing) = source.pixel_spacing() else {
         return;
     };
+    // Without planes the group is optional, and readers ask for a thickness that a projection does not have.
+    if !source.placed {
+        return;
+    }
     let mut measures = Item::new();
     measures.decimals(tags::PIXEL_SPACING, &spacing);
-    if source.placed {
-        if let Some(thickness) = source.slice_thickness() {
-            measures.decimals(tags::SLICE_THICKNESS, &[thickness]);
-        }
-        if let Some(step) = source.slice_spacing() {
-            measures.decimals(tags::SPACING_BETWEEN_SLICES, &[step]);
-        }
+    if let Some(thickness) = source.slice_thickness() {
+        measures.decimals(tags::SLICE_THICKNESS, &[thickness]);
+    }
+    if let Some(step) = source.slice_spacing() {
+        measures.decimals(tags::SPACING_BETWEEN_SLICES, &[step]);
     }
     group.sequence(tags::PIXEL_MEASURES_SEQUENCE, vec![measures]);
 }
