@@ -93,6 +93,18 @@ impl Frames {
             .collect())
     }
 
+    /// The runs of ones of a frame of uncompressed single bits; `None` where frames hold anything else.
+    pub(super) fn bit_runs(&self, frame: usize) -> Option<Vec<[u32; 2]>> {
+        match &self.stored {
+            Stored::Native { bytes, frame_bits } if self.header.bits_allocated == 1 => {
+                let start = frame_bits.checked_mul(frame as u64)?;
+                (frame < self.header.frame_count)
+                    .then(|| native::bit_runs(bytes, start, self.header.pixels()))
+            }
+            _ => None,
+        }
+    }
+
     /// Interleaved little-endian cells of a frame.
     fn cells(&self, frame: usize) -> Result<Samples, ImagingError> {
         let header = &self.header;

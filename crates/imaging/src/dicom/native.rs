@@ -28,6 +28,37 @@ pub(super) fn unpack_bits(bytes: &[u8], start: u64, count: usize) -> Vec<u8> {
         .collect()
 }
 
+/// Where single bits are set: first and one past the last of each run, counted from bit `start`. Bytes that are
+/// all clear or all set, which nearly all are, take one step each.
+pub(super) fn bit_runs(bytes: &[u8], start: u64, count: usize) -> Vec<[u32; 2]> {
+    let mut runs = Vec::new();
+    let mut open: Option<u32> = None;
+    let mut at = 0;
+    while at < count {
+        let bit = start.saturating_add(at as u64);
+        let byte = bytes.get((bit / 8) as usize).copied().unwrap_or_default();
+        let whole = bit.is_multiple_of(8) && count - at >= 8 && matches!(byte, 0 | 0xFF);
+        let (set, step) = if whole {
+            (byte != 0, 8)
+        } else {
+            (byte >> (bit % 8) & 1 != 0, 1)
+        };
+        match (set, open) {
+            (true, None) => open = Some(at as u32),
+            (false, Some(first)) => {
+                runs.push([first, at as u32]);
+                open = None;
+            }
+            _ => {}
+        }
+        at += step;
+    }
+    if let Some(first) = open {
+        runs.push([first, count as u32]);
+    }
+    runs
+}
+
 /// Planes `[3, pixels]` of `bytes_per_cell` to pixels `[pixels, 3]`.
 pub(super) fn interleave(planes: &[u8], bytes_per_cell: usize) -> Vec<u8> {
     let plane_len = planes.len() / 3;
@@ -72,7 +103,25 @@ pub(super) fn stored_values<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::{interleave, unpack_bits};
+    use super::{bit_runs, interleave, unpack_bits};
+
+    #[test]
+    fn runs_of_bits_are_those_of_their_bits() {
+        let bytes = [0, 0xFF, 0xFF, 0b0110_0001, 0xFF, 0, 0b1000_0000, 0xFF];
+        for start in 0..20 {
+            for count in 0..=(64 - start as usize) {
+                let mut expected = vec![0; count];
+                for [first, last] in bit_runs(&bytes, start, count) {
+                    expected[first as usize..last as usize].fill(1);
+                }
+                assert_eq!(
+                    expected,
+                    unpack_bits(&bytes, start, count),
+                    "{start} {count}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn planes_become_pixels() {

@@ -13,7 +13,7 @@ use super::plane::{Pictures, PixelMap, Plane};
 use crate::document::{Place, Segment, Segmentation};
 use crate::error::SegmentationError;
 use crate::origin::{Method, Origin};
-use crate::runs::Runs;
+use crate::runs::{Run, Runs};
 use crate::terms::{self, Code, Coding};
 
 /// Reads a DICOM segmentation onto a series. Of fractions, those of at least `threshold` (0 to 1) are inside.
@@ -49,8 +49,14 @@ pub fn read_seg(
             left_out += 1;
             continue;
         };
-        let values = file.values(index)?;
-        for (number, runs) in masks(&file, frame, &values, threshold) {
+        let found = match (file.bit_runs(index), frame.segment) {
+            (Some(runs), Some(number)) => {
+                let runs = runs.into_iter().map(|[start, end]| Run { start, end });
+                vec![(number, Runs::of_sorted(runs))]
+            }
+            _ => masks(&file, frame, &file.values(index)?, threshold),
+        };
+        for (number, runs) in found {
             let Some(&segment) = indices.get(&number) else {
                 continue;
             };

@@ -179,6 +179,15 @@ impl SegmentationFile {
         self.pixels.stored_values(frame)
     }
 
+    /// Where a binary frame of uncompressed bits has ones: first pixel and one past the last of each run. `None`
+    /// for frames of another kind, which [`SegmentationFile::values`] gives.
+    pub fn bit_runs(&self, frame: usize) -> Option<Vec<[u32; 2]>> {
+        match self.kind {
+            SegmentationKind::Binary => self.pixels.bit_runs(frame),
+            _ => None,
+        }
+    }
+
     /// Where a frame, counted from 0, shows a segment: half of the largest value and more where values are
     /// fractions, nothing where the frame is of another segment.
     ///
