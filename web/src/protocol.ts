@@ -98,7 +98,7 @@ export type PixelKind = "gray" | "rgb";
  */
 export type PictureInfo = { width: number, height: number, frames: number, pixels: PixelKind, 
 /**
- * "DICOM", "PNG" or "JPEG".
+ * "DICOM", "PNG", "JPEG" or "TIFF".
  */
 format: string, 
 /**
@@ -116,7 +116,12 @@ window: WindowLevel | null,
 /**
  * Small values are white (MONOCHROME1).
  */
-inverted: boolean, };
+inverted: boolean, 
+/**
+ * What was taken into account in reading the file, as whole sentences: where the distances come from, what was set
+ * aside.
+ */
+notes: Array<string>, };
 
 /**
  * The loaded model.

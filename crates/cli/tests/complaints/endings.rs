@@ -255,7 +255,7 @@ fn a_signal_at_any_moment_leaves_no_half_file() {
             let rows = csv::Reader::from_reader(text.as_bytes())
                 .into_records()
                 .map(|row| row.unwrap().len());
-            assert!(rows.into_iter().all(|fields| fields == 11));
+            assert!(rows.into_iter().all(|fields| fields == 20));
         }
         // A folder is there as a whole, or not.
         for (folder, last) in [

@@ -98,9 +98,10 @@ fn frames_of_one_file_have_a_mask_each() {
     );
     let frames: Vec<String> = rows(&fixture.path("out"))
         .iter()
+        .filter(|row| !row[2].is_empty())
         .map(|row| row[3].clone())
         .collect();
-    assert_eq!(frames, ["0", "1"]);
+    assert_eq!(frames, ["0", "1"], "beside a row for each run");
 }
 
 #[test]
