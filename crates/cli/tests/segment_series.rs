@@ -337,7 +337,7 @@ fn a_disk_without_room_is_said_and_nothing_is_lost() {
         .unwrap();
     assert_eq!(limited.status.code(), Some(1), "{}", errors(&limited));
     assert!(
-        errors(&limited).contains("[OUTPUT-FOLDER]"),
+        errors(&limited).contains("[OUTPUT-WRITE]"),
         "{}",
         errors(&limited)
     );

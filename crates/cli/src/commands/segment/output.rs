@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use medsam3_files::{Existing, atomic_write, atomic_write_bytes, check_output_folder};
 use medsam3_imaging::Mask;
 use medsam3_imaging::series::Kind;
@@ -214,7 +214,8 @@ impl Output {
             (None, Err(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(already_there(name).into())
             }
-            (None, written) => written.with_context(|| format!("writing {name}")),
+            (None, Err(error)) => Err(not_written(name, &error).into()),
+            (None, Ok(())) => Ok(()),
         }
     }
 
@@ -284,8 +285,18 @@ impl Folder {
                 }
                 Err(already_there(name).into())
             }
-            written => written.with_context(|| format!("writing {name}")),
+            Err(error) => Err(not_written(name, &error).into()),
+            Ok(()) => Ok(()),
         }
+    }
+}
+
+/// What is not written leaves what was there before.
+pub fn not_written(name: &str, error: &io::Error) -> CommandError {
+    CommandError {
+        code: "OUTPUT-WRITE",
+        message: format!("{name} was not written: {error}"),
+        next_step: "Check the free space and the folder's permissions, or choose another folder with --out.",
     }
 }
 

@@ -1,7 +1,5 @@
 //! What is found in a series, kept sparsely until its end; then measured and written.
 
-use std::io::Write as _;
-
 use anyhow::Result;
 use medsam3_engine::{PromptResult, SliceResult};
 use medsam3_imaging::series::Kind;

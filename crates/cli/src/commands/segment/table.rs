@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use medsam3_files::{Existing, Lock, atomic_write_bytes};
 
+use super::output::not_written;
 use super::record::Row;
 use crate::failure::CommandError;
 
@@ -71,7 +72,7 @@ impl Table {
             .into_inner()
             .context("writing the table of measurements")?;
         atomic_write_bytes(&self.path, Existing::Replace, &bytes)
-            .context("writing the table of measurements")?;
+            .map_err(|error| not_written(TABLE, &error))?;
         self.pending.clear();
         Ok(())
     }
