@@ -176,7 +176,7 @@ impl<'a> SeriesResults<'a> {
         match format {
             Format::Seg | Format::SegLabelmap | Format::Rtstruct if !found => return Ok(Vec::new()),
             Format::Seg | Format::SegLabelmap => {
-                output.file(&name, |file| write_seg(series, document, &options, file))?
+                output.file(&name, |file| write_seg(series, document, &options, file))?;
             }
             Format::Rtstruct => output.file(&name, |file| {
                 write_rtstruct(series, document, &options, file)
