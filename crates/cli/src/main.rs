@@ -15,6 +15,7 @@ mod memory;
 mod model_folder;
 mod parity;
 mod progress;
+mod results;
 mod signals;
 
 use std::process::ExitCode;

@@ -1,58 +1,17 @@
 //! `medsam3 evaluate` as a program, on a corpus made here and a model with random weights: what is asserted is the contract
 //! (rows, counts, report, exit codes) and that a file that is wrong is named.
 
+#[path = "support/tiny_model.rs"]
+#[allow(dead_code, reason = "its picture is for commands that segment")]
+mod tiny_model;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use image::{GrayImage, ImageBuffer, Luma};
-use medsam3_model::burn::tensor::Device;
-use medsam3_model::{Sam3Config, parameters};
-use medsam3_weights::{MaskRule, ModelDescription, Precision, Provenance, Writer};
+use medsam3_weights::MaskRule;
 use serde_json::{Value, json};
-
-const TOKENIZER: &[u8] = include_bytes!("../../../weights/default/tokenizer.json");
-
-fn tiny() -> Sam3Config {
-    let mut config = Sam3Config::default_small();
-    config.image_side = 56;
-    config.vit.width = 16;
-    config.vit.depth = 2;
-    config.vit.heads = 2;
-    config.vit.mlp_hidden = 32;
-    config.vit.window = 2;
-    config.vit.global_blocks = vec![1];
-    config.vit.pretrain_grid = 4;
-    config.text.width = 16;
-    config.text.depth = 1;
-    config.text.heads = 2;
-    config.text.mlp_hidden = 32;
-    config.transformer.width = 16;
-    config.transformer.heads = 2;
-    config.transformer.feed_forward = 32;
-    config.transformer.queries = 10;
-    config
-}
-
-fn write_model(folder: &Path) {
-    let device = Device::flex();
-    device.seed(11);
-    let config = tiny();
-    let description = ModelDescription {
-        name: "random".to_owned(),
-        config: serde_json::to_value(&config).unwrap(),
-        precision: Precision::F16,
-        licence: "CC0-1.0".to_owned(),
-        provenance: Provenance::default(),
-        mask_rule: MaskRule::Semantic,
-        prompts: vec![],
-    };
-    let mut writer = Writer::create(folder, description).unwrap();
-    parameters::save(&config.init(&device), &mut |info, values| {
-        writer.tensor(&info.name, &info.shape, &values).unwrap();
-    });
-    writer.file("tokenizer.json", TOKENIZER).unwrap();
-    writer.finish().unwrap();
-}
+use tiny_model::write_model;
 
 /// Three external images of two subjects: a square (label 1) in all, a bar (label 2) in the first, not drawn in the last; one
 /// more prompt with a mask of its own in the second.
@@ -103,7 +62,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_model(&folder.path().join("model"));
+        write_model(&folder.path().join("model"), MaskRule::Semantic, Vec::new());
         write_corpus(&folder.path().join("corpus"));
         Self { folder }
     }

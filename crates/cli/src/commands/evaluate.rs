@@ -13,11 +13,11 @@ use clap::ValueEnum;
 use medsam3_corpus::{Split, load_to_measure};
 use medsam3_engine::{Control, LoadOptions, Segmenter};
 use medsam3_eval::{Bootstrap, Evaluation};
-use medsam3_files::check_output_folder;
 use medsam3_weights::DirectorySource;
 
 use crate::device::{self, DeviceChoice};
-use crate::failure::{CommandError, Stopped};
+use crate::failure::Stopped;
+use crate::results::check_folder;
 use crate::{model_folder, signals};
 use rule::RuleChoice;
 use wordings::Wordings;
@@ -125,11 +125,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let jobs = measure::choose(arguments, &datasets)?;
     if let Some(folder) = &arguments.report {
         // A folder that cannot be written must not cost a whole evaluation.
-        check_output_folder(folder, REPORT_BYTES).map_err(|error| CommandError {
-            code: "OUTPUT-FOLDER",
-            message: format!("{} cannot be written: {error}", folder.display()),
-            next_step: "Choose another folder with --report, or check its permissions and the free space.",
-        })?;
+        check_folder(
+            folder,
+            REPORT_BYTES,
+            "Choose another folder with --report, or check its permissions and the free space.",
+        )?;
     }
     let folder = model_folder::find(arguments.model.as_deref())?;
     let chosen = device::open(arguments.device)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use medsam3_files::{Existing, atomic_write_bytes};
+use medsam3_files::atomic_write_bytes;
 use medsam3_imaging::NiftiFile;
 use medsam3_imaging::segmentation_file::SegmentationFile;
 use medsam3_imaging::series::{FileSource, Series, SharedSource};
@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::inspect_images::list;
 use super::nifti::choose;
 use crate::failure::CommandError;
+use crate::results::{existing, file_not_written};
 use crate::terminal;
 
 /// Of a fractional segmentation, what counts as inside.
@@ -165,10 +166,8 @@ fn partner<'a>(
 ) -> Option<&'a Segment> {
     let named = |segment: &Segment| {
         let name = segment.name.to_lowercase();
-        let others = reference.segments().iter();
-        others
-            .into_iter()
-            .find(|other| other.name.to_lowercase() == name)
+        let mut others = reference.segments().iter();
+        others.find(|other| other.name.to_lowercase() == name)
     };
     if segmentation
         .segments()
@@ -188,29 +187,9 @@ fn write_table(
 ) -> Result<()> {
     let mut table = Vec::new();
     write_csv(segmentation, measurements, &mut table)?;
-    let existing = if overwrite {
-        Existing::Replace
-    } else {
-        Existing::Keep
-    };
-    atomic_write_bytes(path, existing, &table).map_err(|error| {
-        let (code, next_step) = match error.kind() {
-            std::io::ErrorKind::AlreadyExists => (
-                "OUTPUT-EXISTS",
-                "Use --overwrite to replace it, or choose another name with --csv.",
-            ),
-            _ => (
-                "OUTPUT-WRITE",
-                "Check the folder's permissions and the free space.",
-            ),
-        };
-        let message = format!("{} was not written: {error}", path.display());
-        CommandError {
-            code,
-            message,
-            next_step,
-        }
-        .into()
+    atomic_write_bytes(path, existing(overwrite), &table).map_err(|error| {
+        let if_there = "Use --overwrite to replace it, or choose another name with --csv.";
+        file_not_written(path, &error, if_there).into()
     })
 }
 

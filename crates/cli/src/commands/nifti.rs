@@ -4,13 +4,14 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use medsam3_files::{Existing, atomic_write};
+use medsam3_files::atomic_write;
 use medsam3_imaging::series::{Problem, Series, Volume, Voxels};
 use medsam3_imaging::{Affine, write_nifti};
 use serde::Serialize;
 
 use super::inspect_images::list;
-use crate::failure::{CommandError, UsageError};
+use crate::failure::UsageError;
+use crate::results::{existing, file_not_written};
 use crate::terminal;
 
 /// Writes a series as a NIfTI volume.
@@ -132,32 +133,12 @@ pub(super) fn choose(series: &[Series], number: Option<usize>) -> Result<&Series
 
 /// The whole file or none.
 fn write(volume: &Volume, out: &Path, overwrite: bool) -> Result<()> {
-    let existing = if overwrite {
-        Existing::Replace
-    } else {
-        Existing::Keep
-    };
     // The writer's own errors go through the file's.
-    let written = atomic_write(out, existing, |file| {
+    let written = atomic_write(out, existing(overwrite), |file| {
         write_nifti(volume, BufWriter::new(file)).map_err(std::io::Error::other)
     });
     written.map_err(|error| {
-        let (code, next_step) = match error.kind() {
-            std::io::ErrorKind::AlreadyExists => (
-                "OUTPUT-EXISTS",
-                "Use --overwrite to replace it, or choose another name with --out.",
-            ),
-            _ => (
-                "OUTPUT-WRITE",
-                "Check the folder's permissions and the free space.",
-            ),
-        };
-        let message = format!("{} was not written: {error}", out.display());
-        CommandError {
-            code,
-            message,
-            next_step,
-        }
-        .into()
+        let if_there = "Use --overwrite to replace it, or choose another name with --out.";
+        file_not_written(out, &error, if_there).into()
     })
 }

@@ -148,8 +148,8 @@ impl Work<'_> {
         self.output.check_free(at, target.series.kind())?;
         let manifest = self.segmenter.manifest();
         let mut run = SliceRun::new(self.segmenter, &target.series, request);
-        let results = SeriesResults::new(at, target, manifest, self.prompts);
-        let mut results = results.deidentified(self.arguments.deidentify);
+        let deidentify = self.arguments.deidentify;
+        let mut results = SeriesResults::new(at, target, manifest, self.prompts, deidentify);
         let mut left_out = 0;
         loop {
             self.batch.begin();
@@ -208,7 +208,7 @@ impl Work<'_> {
                 notes: &result.notes,
             };
             let record = Record::new(&about, answer, mask_file);
-            self.output.record(&record, series.kind())?;
+            self.output.say(&record, &record.row(), series.kind())?;
         }
         Ok(which)
     }

@@ -1,7 +1,7 @@
 //! The real program on a real file: a model folder with random weights, small enough for a test, and a PNG that is not
 //! square.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use medsam3_model::burn::tensor::Device;
@@ -31,6 +31,28 @@ pub fn tiny() -> Sam3Config {
     config
 }
 
+/// The model folder, with the same random weights every time.
+pub fn write_model(folder: &Path, mask_rule: MaskRule, prompts: Vec<PromptEntry>) {
+    let device = Device::flex();
+    device.seed(11);
+    let config = tiny();
+    let description = ModelDescription {
+        name: "random".to_owned(),
+        config: serde_json::to_value(&config).unwrap(),
+        precision: Precision::F16,
+        licence: "CC0-1.0".to_owned(),
+        provenance: Provenance::default(),
+        mask_rule,
+        prompts,
+    };
+    let mut writer = Writer::create(folder, description).unwrap();
+    parameters::save(&config.init(&device), &mut |info, values| {
+        writer.tensor(&info.name, &info.shape, &values).unwrap();
+    });
+    writer.file("tokenizer.json", TOKENIZER).unwrap();
+    writer.finish().unwrap();
+}
+
 pub struct Fixture {
     folder: tempfile::TempDir,
 }
@@ -38,9 +60,6 @@ pub struct Fixture {
 impl Fixture {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let device = Device::flex();
-        device.seed(11);
-        let config = tiny();
         let prompt = PromptEntry {
             canonical: "left lung".to_owned(),
             synonyms: Vec::new(),
@@ -49,21 +68,7 @@ impl Fixture {
             mask_rule: None,
             mask_threshold: None,
         };
-        let description = ModelDescription {
-            name: "random".to_owned(),
-            config: serde_json::to_value(&config).unwrap(),
-            precision: Precision::F16,
-            licence: "CC0-1.0".to_owned(),
-            provenance: Provenance::default(),
-            mask_rule: MaskRule::Union,
-            prompts: vec![prompt],
-        };
-        let mut writer = Writer::create(folder.path().join("model"), description).unwrap();
-        parameters::save(&config.init(&device), &mut |info, values| {
-            writer.tensor(&info.name, &info.shape, &values).unwrap();
-        });
-        writer.file("tokenizer.json", TOKENIZER).unwrap();
-        writer.finish().unwrap();
+        write_model(&folder.path().join("model"), MaskRule::Union, vec![prompt]);
         let picture = image::RgbImage::from_fn(90, 60, |x, y| {
             if x < 30 && y < 30 {
                 image::Rgb([220, 210, 200])

@@ -1,21 +1,23 @@
 //! Where results go: records to standard output, masks and a table of measurements to the output folder. Nothing that
 //! is there is replaced unless the user asks for it, and no file is ever half there.
 
+use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use medsam3_files::{Existing, atomic_write, atomic_write_bytes, check_output_folder};
+use medsam3_files::{Existing, atomic_write, atomic_write_bytes};
 use medsam3_imaging::Mask;
 use medsam3_imaging::series::Kind;
 use medsam3_segmentation::SegmentationError;
+use serde::Serialize;
 
 use super::arguments::{Arguments, Format};
 use super::names::{self, Named};
-use super::record::Record;
-use super::summary::Summary;
+use super::record::Row;
 use super::table::Table;
 use crate::failure::CommandError;
+use crate::results::{check_folder, existing};
 use crate::terminal;
 
 /// Free space that a run needs to begin: masks are small, and their number is not known.
@@ -74,18 +76,14 @@ impl Output {
                 json,
             });
         };
-        check_output_folder(path, NEEDED_BYTES).map_err(|error| CommandError {
-            code: "OUTPUT-FOLDER",
-            message: format!("{} cannot be written: {error}", path.display()),
-            next_step: "Choose another folder with --out, or check its permissions and the free space.",
-        })?;
+        check_folder(
+            path,
+            NEEDED_BYTES,
+            "Choose another folder with --out, or check its permissions and the free space.",
+        )?;
         let folder = Folder {
             path: path.clone(),
-            existing: if arguments.overwrite {
-                Existing::Replace
-            } else {
-                Existing::Keep
-            },
+            existing: existing(arguments.overwrite),
             formats: arguments.formats.clone(),
             stems: names::stems(named),
             slugs: names::slugs(prompts),
@@ -219,26 +217,17 @@ impl Output {
         }
     }
 
-    /// Says the end of a series and notes it for the table.
-    pub fn summary(&mut self, summary: &Summary<'_>, kind: Kind) -> Result<()> {
+    /// Says a picture's or a series' record and notes it for the table.
+    pub fn say(
+        &mut self,
+        record: &(impl Serialize + Display),
+        row: &Row<'_>,
+        kind: Kind,
+    ) -> Result<()> {
         if self.wants(Format::Csv, kind)
             && let Some(table) = &mut self.table
         {
-            table.add(&summary.row())?;
-        }
-        if self.json {
-            terminal::json(summary)
-        } else {
-            Ok(say!("{summary}")?)
-        }
-    }
-
-    /// Says a record and notes it for the table.
-    pub fn record(&mut self, record: &Record<'_>, kind: Kind) -> Result<()> {
-        if self.wants(Format::Csv, kind)
-            && let Some(table) = &mut self.table
-        {
-            table.add(&record.row())?;
+            table.add(row)?;
         }
         if self.json {
             terminal::json(record)

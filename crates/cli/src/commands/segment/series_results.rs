@@ -38,8 +38,14 @@ struct Prompt {
 }
 
 impl<'a> SeriesResults<'a> {
-    /// Nothing found yet.
-    pub fn new(at: usize, target: &'a Target, manifest: &'a Manifest, prompts: &[String]) -> Self {
+    /// Nothing found yet. With `deidentify`, DICOM results will not say who the patient is.
+    pub fn new(
+        at: usize,
+        target: &'a Target,
+        manifest: &'a Manifest,
+        prompts: &[String],
+        deidentify: bool,
+    ) -> Self {
         let mut document = Segmentation::new(&target.series);
         let hash = manifest.weights_sha256();
         for words in prompts {
@@ -59,13 +65,8 @@ impl<'a> SeriesResults<'a> {
             prompts: prompts.iter().map(unasked).collect(),
             document,
             done: 0,
-            deidentify: false,
+            deidentify,
         }
-    }
-
-    /// The same, with DICOM results that do not say who the patient is.
-    pub fn deidentified(self, deidentify: bool) -> Self {
-        Self { deidentify, ..self }
     }
 
     /// Takes the answers for a picture, and draws it with its masks where that is asked for.
@@ -149,7 +150,7 @@ impl<'a> SeriesResults<'a> {
                 model: &self.manifest.name,
             };
             summary.measured(&of_prompt.collect::<Vec<_>>());
-            output.summary(&summary, kind)?;
+            output.say(&summary, &summary.row(), kind)?;
         }
         output.flush()
     }

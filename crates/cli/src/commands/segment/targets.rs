@@ -53,7 +53,8 @@ fn of_input(
     listing: Listing,
     jobs: &mut Vec<Job>,
 ) {
-    let (found, nothing) = (listing.series.len(), listing.series.is_empty());
+    let found = listing.series.len();
+    let nothing = found == 0;
     for failure in listing.failures {
         // The one file that was named needs no other name.
         let label = if nothing {
@@ -63,7 +64,7 @@ fn of_input(
         };
         jobs.push(Job::Failed(label, failure.error.into()));
     }
-    if nothing && listing.skipped + listing.others.len() > 0 || found == 0 && input.is_dir() {
+    if nothing && (input.is_dir() || listing.skipped + listing.others.len() > 0) {
         jobs.push(Job::Failed(
             label.to_owned(),
             no_image(input, listing.others.len()),
@@ -163,15 +164,18 @@ fn pictures(arguments: &Arguments, series: &Series) -> Result<Vec<Place>, Comman
             next_step: "Choose others with --slices.",
         });
     }
-    let place = |number: usize| match arguments.frame {
-        None if along_frames => Place {
-            slice: 0,
-            frame: number - 1,
-        },
-        frame => Place {
-            slice: number - 1,
-            frame: frame.unwrap_or(0),
-        },
+    let place = |number: usize| {
+        if along_frames {
+            Place {
+                slice: 0,
+                frame: number - 1,
+            }
+        } else {
+            Place {
+                slice: number - 1,
+                frame: arguments.frame.unwrap_or(0),
+            }
+        }
     };
     Ok((first..=last).map(place).collect())
 }
