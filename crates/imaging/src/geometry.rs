@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 pub type Vector = [f64; 3];
 
 /// Inner product.
-pub(crate) fn dot(a: Vector, b: Vector) -> f64 {
+pub fn dot(a: Vector, b: Vector) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// Cross product.
-pub(crate) fn cross([a, b, c]: Vector, [x, y, z]: Vector) -> Vector {
+pub fn cross([a, b, c]: Vector, [x, y, z]: Vector) -> Vector {
     [b * z - c * y, c * x - a * z, a * y - b * x]
 }
 
 /// `a + factor * b`.
-pub(crate) fn add_scaled([a, b, c]: Vector, factor: f64, [x, y, z]: Vector) -> Vector {
+pub fn add_scaled([a, b, c]: Vector, factor: f64, [x, y, z]: Vector) -> Vector {
     [a + factor * x, b + factor * y, c + factor * z]
 }
 

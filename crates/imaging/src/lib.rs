@@ -55,7 +55,7 @@ pub use resize::{normalise, resize_square};
 pub use upsample::mask_from_logits;
 pub use window::Window;
 
-pub use geometry::{Affine, Orientation, StoredAxis, Vector};
+pub use geometry::{Affine, Orientation, StoredAxis, Vector, add_scaled, cross, dot};
 pub use nifti::{NiftiFile, write_nifti};
 
 /// Opens one file by its content: DICOM (with or without preamble and file meta group), PNG,

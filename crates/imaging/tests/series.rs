@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use medsam3_imaging::series::{
-    Kind, Listing, MemorySource, Problem, Series, SharedSource, Volume, Voxels, find,
+    Kind, Listing, MemorySource, Place, Problem, Series, SharedSource, Volume, Voxels, find,
     sources_of_paths,
 };
 use medsam3_imaging::{NiftiFile, write_nifti};
@@ -110,7 +110,7 @@ fn a_reader_opens_every_file_once() {
         let mut reader = series.reader();
         let order = series.reading_order();
         assert_eq!(order.len(), series.slices() * series.frames(), "{name}");
-        for (slice, frame) in order {
+        for Place { slice, frame } in order {
             let (picture, at) = reader.picture(slice, frame).unwrap();
             let values = picture.gray_values(at).unwrap().to_vec();
             let (alone, at) = series.open(slice, frame).unwrap();

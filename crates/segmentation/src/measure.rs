@@ -205,12 +205,11 @@ fn intensities(
     }
     let mut sums = BTreeMap::new();
     let mut reader = series.reader();
-    for (slice, frame) in series.reading_order() {
-        let place = Place { slice, frame };
+    for place in series.reading_order() {
         let Some(indices) = wanted.get(&place) else {
             continue;
         };
-        let (picture, at) = reader.picture(slice, frame)?;
+        let (picture, at) = reader.picture(place.slice, place.frame)?;
         if picture.kind() != PictureKind::Gray {
             continue;
         }

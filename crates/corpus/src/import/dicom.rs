@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use medsam3_imaging::segmentation_file::{SegmentationFile, SegmentationFrame, SegmentationKind};
-use medsam3_imaging::series::{PictureInfo, Series as Images};
+use medsam3_imaging::series::{PictureInfo, Place, Series as Images};
 use medsam3_imaging::{ImagingError, Picture, PictureKind, Window};
 
 use super::canvas::{Canvas, LabelSet};
@@ -270,7 +270,7 @@ impl Reader for DicomReader<'_> {
         let frames = series.images.frames().max(1);
         let mut pictures = series.images.reader();
         let mut drawn = Vec::with_capacity(series.drawn.len());
-        for (slice, frame) in series.images.reading_order() {
+        for Place { slice, frame } in series.images.reading_order() {
             let at = slice * frames + frame;
             let Some(info) = series.picture(at) else {
                 continue;

@@ -1,7 +1,7 @@
 //! The pictures of a series one after the other, every file opened and parsed once: a file of many frames is kept
 //! until another one is asked for, with one decoded frame at a time.
 
-use super::{Pixels, Series};
+use super::{Pixels, Place, Series};
 use crate::{ImagingError, Picture};
 
 /// Reads pictures of a series; see [`Series::reader`].
@@ -24,8 +24,8 @@ impl Series {
         }
     }
 
-    /// Slice and frame of every picture, those of one file together, in the order in which the file has them.
-    pub fn reading_order(&self) -> Vec<(usize, usize)> {
+    /// Every picture, those of one file together, in the order in which the file has them.
+    pub fn reading_order(&self) -> Vec<Place> {
         let mut order: Vec<usize> = (0..self.slices.saturating_mul(self.frames)).collect();
         if let Pixels::Files { pictures, .. } = &self.pixels {
             order.sort_by_key(|&index| pictures.get(index).copied());
@@ -33,7 +33,10 @@ impl Series {
         let frames = self.frames.max(1);
         order
             .into_iter()
-            .map(|index| (index / frames, index % frames))
+            .map(|index| Place {
+                slice: index / frames,
+                frame: index % frames,
+            })
             .collect()
     }
 }

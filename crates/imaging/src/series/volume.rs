@@ -2,7 +2,7 @@
 //! Only what is a volume becomes one: a sheared or irregular series is refused with the reason. Where
 //! slices are missing, their places are filled with the smallest value and named.
 
-use super::{Kind, Pixels, Problem, Series};
+use super::{Kind, Pixels, Place, Problem, Series};
 use crate::geometry::Affine;
 use crate::nifti::Slice;
 use crate::{ImagingError, PictureKind};
@@ -94,7 +94,7 @@ impl Series {
         match &self.pixels {
             Pixels::Files { .. } => {
                 let mut reader = self.reader();
-                for (slice, frame) in self.reading_order() {
+                for Place { slice, frame } in self.reading_order() {
                     let target = target(slice, frame);
                     let (picture, frame) = reader.picture(slice, frame)?;
                     match picture.kind() {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use medsam3_imaging::series::Series;
-use medsam3_imaging::{Affine, NiftiFile, Vector};
+use medsam3_imaging::{Affine, NiftiFile, Vector, add_scaled, dot};
 
 use super::Imported;
 use crate::document::{Place, Segment, Segmentation};
@@ -191,7 +191,7 @@ impl Inverse {
     }
 
     fn apply(&self, point: Vector) -> Vector {
-        let step = super::plane::minus(point, self.origin);
-        self.rows.map(|row| super::plane::dot(row, step))
+        let step = add_scaled(point, -1.0, self.origin);
+        self.rows.map(|row| dot(row, step))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use medsam3_imaging::series::Series;
-use medsam3_imaging::{Orientation, Vector};
+use medsam3_imaging::{Orientation, Vector, add_scaled, cross, dot};
 
 use crate::document::Place;
 use crate::runs::{Run, Runs};
@@ -13,18 +13,6 @@ const OFF_PIXEL: f64 = 0.1;
 
 /// Part of the distance of slices within which a plane is that of a slice.
 const OFF_SLICE: f64 = 0.25;
-
-pub(super) fn dot(a: Vector, b: Vector) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-pub(super) fn minus([a, b, c]: Vector, [x, y, z]: Vector) -> Vector {
-    [a - x, b - y, c - z]
-}
-
-fn cross([a, b, c]: Vector, [x, y, z]: Vector) -> Vector {
-    [b * z - c * y, c * x - a * z, a * y - b * x]
-}
 
 /// A picture in the patient.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +27,7 @@ pub(super) struct Plane {
 impl Plane {
     /// Column and row of a point (whole at pixel centres), and its distance from the plane in mm.
     pub(super) fn of_point(&self, point: Vector) -> [f64; 3] {
-        let step = minus(point, self.origin);
+        let step = add_scaled(point, -1.0, self.origin);
         let [across, down] = self.spacing;
         let Orientation { row, column } = self.orientation;
         [
