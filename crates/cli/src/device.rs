@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use medsam3_engine::Hold;
 use medsam3_model::burn::tensor::Device;
+use medsam3_model::burn::tensor::wgpu::WgpuSetup;
 use medsam3_model::burn::tensor::wgpu::wgpu::DeviceType;
 
 /// The choice of the user.
@@ -27,6 +28,8 @@ pub struct Chosen {
     pub name: String,
     /// How it holds weights.
     pub hold: Hold,
+    /// The GPU's adapter; none for the CPU.
+    pub setup: Option<WgpuSetup>,
 }
 
 /// Opens the device of the user's choice.
@@ -35,6 +38,7 @@ pub fn open(choice: DeviceChoice) -> Result<Chosen> {
         device: Device::flex(),
         name: "cpu".to_owned(),
         hold: Hold::Single,
+        setup: None,
     };
     if choice == DeviceChoice::Cpu {
         return Ok(cpu());
@@ -51,26 +55,25 @@ pub fn open(choice: DeviceChoice) -> Result<Chosen> {
     match (choice, opened) {
         (DeviceChoice::Gpu, opened) => {
             let (device, setup) = opened.context("no GPU could be opened; use --device cpu")?;
-            let name = format!("gpu ({})", setup.adapter.get_info().name);
-            Ok(gpu(device, name))
+            Ok(gpu(device, setup))
         }
         (_, Ok((device, setup))) => {
-            let info = setup.adapter.get_info();
             // A software adapter calls itself a CPU.
-            if info.device_type == DeviceType::Cpu {
+            if setup.adapter.get_info().device_type == DeviceType::Cpu {
                 return Ok(cpu());
             }
-            Ok(gpu(device, format!("gpu ({})", info.name)))
+            Ok(gpu(device, setup))
         }
         (_, Err(_)) => Ok(cpu()),
     }
 }
 
-fn gpu(device: Device, name: String) -> Chosen {
+fn gpu(device: Device, setup: WgpuSetup) -> Chosen {
     kernels::choose(&device);
     Chosen {
         hold: Hold::stored_on(&device),
         device,
-        name,
+        name: format!("gpu ({})", setup.adapter.get_info().name),
+        setup: Some(setup),
     }
 }

@@ -4,26 +4,26 @@
 //! something that the page stores and hands back. Until one is set, every adapter gets what is safe everywhere.
 
 use crate::attention::{Variant, attention, candidates, choose};
+use crate::clock::{Clock, first};
 use crate::product::{Activation, Tiling, linear_as};
 use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Distribution, Tensor};
 use core::ops::Range;
 use serde::{Deserialize, Serialize};
 use std::sync::RwLock;
-use web_time::Instant;
 
 /// Changes when the kernels do: an older measurement is then made anew.
-const VERSION: u32 = 2;
-/// A run shorter than this measures submission, not the kernel.
-const SECONDS_TO_MEASURE: f64 = 0.02;
-/// Most repetitions of a product in one run.
-const MOST_REPEATS: u32 = 64;
-/// Sides of the square products: the second is for adapters that finish the first before it can be timed.
-const SIDES: [usize; 2] = [128, 1024];
-/// An adapter slower than this on the small product is not given the large one.
-const SECONDS_FOR_LARGE: f64 = 0.0005;
-/// Tokens, heads and channels of a head of the attention: a third of the full model's window, at its head size.
-const ATTENTION: [usize; 3] = [192, 2, 64];
+const VERSION: u32 = 3;
+/// Rows, inner dimension and columns of the products. The later ones are for adapters that finish the ones before in
+/// the time of a submission; the last is a projection of the full model.
+const PRODUCTS: [[usize; 3]; 3] = [[128, 128, 128], [1024, 1024, 1024], [5184, 1024, 3072]];
+/// Windows, tokens and heads of the attentions, with heads of [`HEAD`] channels: a third of the full model's window in
+/// two heads, and all windows of the full model.
+const ATTENTIONS: [[usize; 3]; 2] = [[1, 192, 2], [9, 576, 16]];
+/// Channels of a head.
+const HEAD: usize = 64;
+/// An adapter that takes longer than this for a problem is not given a larger one.
+const SECONDS_FOR_LARGER: f64 = 0.0005;
 /// A variant this many times slower than the best one so far is out.
 const HOPELESS: f64 = 4.0;
 
@@ -73,14 +73,25 @@ impl Choice {
     }
 }
 
-/// How long a variant took.
+/// How long a variant of the product took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// The variant.
     pub tiling: Tiling,
-    /// Side of the square product.
-    pub side: usize,
+    /// Rows, inner dimension, columns.
+    pub shape: [usize; 3],
     /// Seconds for one product.
+    pub seconds: f64,
+}
+
+/// How long a variant of attention took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AttentionTiming {
+    /// The variant.
+    pub variant: Variant,
+    /// Windows, tokens of a window, heads of 64 channels.
+    pub shape: [usize; 3],
+    /// Seconds for one attention.
     pub seconds: f64,
 }
 
@@ -93,10 +104,10 @@ pub struct Measurement {
     pub adapter: String,
     /// The winners.
     pub choice: Choice,
-    /// Timings of the products.
+    /// Timings of the products, small products first.
     pub timings: Vec<Timing>,
-    /// Seconds of one attention for each variant.
-    pub attention: Vec<(Variant, f64)>,
+    /// Timings of attention, small ones first.
+    pub attention: Vec<AttentionTiming>,
 }
 
 impl Measurement {
@@ -138,42 +149,33 @@ pub fn adapter(device: &Device) -> String {
 
 /// Measures the variants on `device` and uses the winners from now on. A second or two on a slow adapter.
 ///
-/// A few products are submitted, then the last one's first value is awaited: it needs no timer on the GPU, and a
-/// browser's thread is never blocked. A variant that fails is not chosen.
+/// A browser's thread is never blocked. A variant that fails is not chosen.
 pub async fn measure(device: &Device) -> Measurement {
-    let mut timings: Vec<Timing> = Vec::new();
-    let mut candidates = Tiling::ALL.to_vec();
-    for side in SIDES {
-        let mut best = f64::INFINITY;
-        let mut round = Vec::new();
-        for &tiling in &candidates {
-            if let Some(seconds) = product_seconds(tiling, side, best, device).await {
-                best = best.min(seconds);
-                round.push(Timing {
-                    tiling,
-                    side,
-                    seconds,
-                });
-            }
-        }
-        candidates = round
-            .iter()
-            .filter(|timing| timing.seconds < HOPELESS * best)
-            .map(|timing| timing.tiling)
-            .collect();
-        timings.extend(round);
-        if best > SECONDS_FOR_LARGE {
-            break;
-        }
-    }
-    let attention = attention_timings(device).await;
-    let choice = Choice {
-        attention: attention
-            .iter()
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map_or(Choice::default().attention, |(variant, _)| *variant),
-        ..winners(&timings)
-    };
+    let clock = Clock::of(device).await;
+    let timings: Vec<Timing> = rounds(&Tiling::ALL, &PRODUCTS, async |tiling, shape, best| {
+        product_seconds(tiling, shape, clock, best, device).await
+    })
+    .await
+    .into_iter()
+    .map(|(tiling, shape, seconds)| Timing {
+        tiling,
+        shape,
+        seconds,
+    })
+    .collect();
+    let attention: Vec<AttentionTiming> =
+        rounds(&candidates(), &ATTENTIONS, async |variant, shape, best| {
+            attention_seconds(variant, shape, clock, best, device).await
+        })
+        .await
+        .into_iter()
+        .map(|(variant, shape, seconds)| AttentionTiming {
+            variant,
+            shape,
+            seconds,
+        })
+        .collect();
+    let choice = winners(&timings, &attention);
     choice.set(device);
     // Large buffers of the measurement are of no use to the model.
     device.memory_cleanup();
@@ -186,113 +188,169 @@ pub async fn measure(device: &Device) -> Measurement {
     }
 }
 
-/// Seconds of each variant of attention that works.
-async fn attention_timings(device: &Device) -> Vec<(Variant, f64)> {
-    let [tokens, heads, channels] = ATTENTION;
-    let random = || {
-        let shape = [1, tokens, heads * channels];
-        Tensor::<3>::random(shape, Distribution::Uniform(0.5, 1.5), device)
-    };
-    let (q, k, v) = (random(), random(), random());
-    let mut timings = Vec::new();
-    let mut best = f64::INFINITY;
-    for variant in candidates() {
-        choose(variant);
-        let run = || attention(q.clone(), k.clone(), v.clone(), heads, None, None);
-        // A mean of the values lies between them.
-        if let Some(seconds) = seconds(run, 0.5..1.5, best).await {
-            best = best.min(seconds);
-            timings.push((variant, seconds));
+/// Times `candidates` on problem after problem, until one takes long enough to tell them apart; each problem is left to
+/// those that were not hopeless on the one before. `time` is told the best time so far and gives `None` for a variant
+/// that does not work.
+async fn rounds<V: Copy>(
+    candidates: &[V],
+    problems: &[[usize; 3]],
+    mut time: impl AsyncFnMut(V, [usize; 3], f64) -> Option<f64>,
+) -> Vec<(V, [usize; 3], f64)> {
+    let mut timed = Vec::new();
+    let mut candidates = candidates.to_vec();
+    for &problem in problems {
+        let mut best = f64::INFINITY;
+        let mut round = Vec::with_capacity(candidates.len());
+        for &candidate in &candidates {
+            if let Some(seconds) = time(candidate, problem, best).await {
+                best = best.min(seconds);
+                round.push((candidate, problem, seconds));
+            }
+        }
+        candidates = round
+            .iter()
+            .filter(|(.., seconds)| *seconds < HOPELESS * best)
+            .map(|(candidate, ..)| *candidate)
+            .collect();
+        timed.extend(round);
+        if best > SECONDS_FOR_LARGER {
+            break;
         }
     }
-    timings
+    timed
 }
 
-/// The fastest at the largest side measured; of the own kernels for convolutions.
-fn winners(timings: &[Timing]) -> Choice {
-    let side = timings.iter().map(|timing| timing.side).max();
+/// The fastest of each kind on the largest problem measured; of the own kernels for convolutions.
+fn winners(products: &[Timing], attentions: &[AttentionTiming]) -> Choice {
+    let largest = products.last().map(|timing| timing.shape);
     let fastest = |own: bool| {
-        timings
+        products
             .iter()
-            .filter(|timing| Some(timing.side) == side && !(own && timing.tiling == Tiling::Stock))
+            .filter(|timing| Some(timing.shape) == largest)
+            .filter(|timing| !(own && timing.tiling == Tiling::Stock))
             .min_by(|a, b| a.seconds.total_cmp(&b.seconds))
             .map(|timing| timing.tiling)
     };
+    let largest_attention = attentions.last().map(|timing| timing.shape);
+    let attention = attentions
+        .iter()
+        .filter(|timing| Some(timing.shape) == largest_attention)
+        .min_by(|a, b| a.seconds.total_cmp(&b.seconds))
+        .map(|timing| timing.variant);
     let safe = Choice::default();
     Choice {
         product: fastest(false).unwrap_or(safe.product),
         convolution: fastest(true).unwrap_or(safe.convolution),
-        attention: safe.attention,
+        attention: attention.unwrap_or(safe.attention),
     }
 }
 
-/// Seconds of one product of `side`; `None` if its result is wrong or never comes.
-async fn product_seconds(tiling: Tiling, side: usize, best: f64, device: &Device) -> Option<f64> {
-    let left = Tensor::<2>::random([side, side], Distribution::Uniform(0.5, 1.5), device);
-    let right = Tensor::<2>::ones([side, side], device);
+/// Seconds of one product, `None` if its result is wrong or never comes.
+async fn product_seconds(
+    tiling: Tiling,
+    [rows, inner, columns]: [usize; 3],
+    clock: Clock,
+    best: f64,
+    device: &Device,
+) -> Option<f64> {
+    let left = Tensor::<2>::random([rows, inner], Distribution::Uniform(0.5, 1.5), device);
+    let right = Tensor::<2>::ones([inner, columns], device);
     let run = || linear_as(tiling, left.clone(), right.clone(), None, Activation::None);
     // The sum of a row lies between these bounds.
-    seconds(run, 0.5 * side as f32..1.5 * side as f32, best).await
+    let bounds = 0.5 * inner as f32..1.5 * inner as f32;
+    works(run, bounds).await?;
+    clock.seconds(run, HOPELESS * best).await
 }
 
-/// Seconds of one `run`, whose first value must lie in `bounds`; `None` if it does not or never comes.
-async fn seconds<const D: usize>(
-    run: impl Fn() -> Tensor<D>,
-    bounds: Range<f32>,
+/// Seconds of one attention, `None` if its result is wrong or never comes.
+async fn attention_seconds(
+    variant: Variant,
+    [windows, tokens, heads]: [usize; 3],
+    clock: Clock,
     best: f64,
+    device: &Device,
 ) -> Option<f64> {
-    // The first one compiles, and tells whether the kernel works at all.
-    if !bounds.contains(&first(run()).await?) {
-        return None;
-    }
-    let mut each = f64::INFINITY;
-    let mut repeats = 1;
-    loop {
-        let start = Instant::now();
-        for _ in 1..repeats {
-            let _ = run();
-        }
-        first(run()).await?;
-        let taken = start.elapsed().as_secs_f64();
-        each = each.min(taken / f64::from(repeats));
-        if taken > SECONDS_TO_MEASURE || repeats >= MOST_REPEATS || each > HOPELESS * best {
-            return Some(each);
-        }
-        repeats *= 4;
-    }
+    let random = || {
+        let shape = [windows, tokens, heads * HEAD];
+        Tensor::<3>::random(shape, Distribution::Uniform(0.5, 1.5), device)
+    };
+    let (q, k, v) = (random(), random(), random());
+    choose(variant);
+    let run = || attention(q.clone(), k.clone(), v.clone(), heads, None, None);
+    // A mean of the values lies between them.
+    works(run, 0.5..1.5).await?;
+    clock.seconds(run, HOPELESS * best).await
 }
 
-async fn first<const D: usize>(result: Tensor<D>) -> Option<f32> {
-    let one = result.slice(core::array::from_fn::<_, D, _>(|_| 0..1));
-    let data = one.into_data_async().await.ok()?;
-    data.iter::<f32>().next()
+/// Runs once, which compiles the kernel; `None` unless the first value comes and lies in `bounds`.
+async fn works<const D: usize>(run: impl Fn() -> Tensor<D>, bounds: Range<f32>) -> Option<()> {
+    bounds.contains(&first(run()).await?).then_some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn timing(tiling: Tiling, side: usize, seconds: f64) -> Timing {
+    const SMALL: [usize; 3] = [256; 3];
+    const LARGE: [usize; 3] = [1024; 3];
+
+    fn timing(tiling: Tiling, shape: [usize; 3], seconds: f64) -> Timing {
         Timing {
             tiling,
-            side,
+            shape,
+            seconds,
+        }
+    }
+
+    fn attention_timing(variant: usize, shape: [usize; 3], seconds: f64) -> AttentionTiming {
+        AttentionTiming {
+            variant: candidates()[variant],
+            shape,
             seconds,
         }
     }
 
     #[test]
-    fn the_fastest_on_the_largest_product_wins() {
+    fn the_fastest_on_the_largest_problem_wins() {
         let timings = [
-            timing(Tiling::Register4x4, 256, 1.0),
-            timing(Tiling::Shared8x8, 256, 2.0),
-            timing(Tiling::Register4x4, 1024, 3.0),
-            timing(Tiling::Shared8x8, 1024, 2.0),
-            timing(Tiling::Stock, 1024, 1.0),
+            timing(Tiling::Register4x4, SMALL, 1.0),
+            timing(Tiling::Shared8x8, SMALL, 2.0),
+            timing(Tiling::Register4x4, LARGE, 3.0),
+            timing(Tiling::Shared8x8, LARGE, 2.0),
+            timing(Tiling::Stock, LARGE, 1.0),
         ];
-        let choice = winners(&timings);
+        let attention = [
+            attention_timing(0, SMALL, 1.0),
+            attention_timing(1, SMALL, 2.0),
+            attention_timing(0, LARGE, 4.0),
+            attention_timing(1, LARGE, 3.0),
+        ];
+        let choice = winners(&timings, &attention);
         assert_eq!(choice.product, Tiling::Stock);
         assert_eq!(choice.convolution, Tiling::Shared8x8);
-        assert_eq!(winners(&[]), Choice::default());
+        assert_eq!(choice.attention, candidates()[1]);
+        assert_eq!(winners(&[], &[]), Choice::default());
+    }
+
+    /// As on a fast GPU: the small problem ends within a submission, so that all variants see the large one.
+    #[test]
+    fn a_problem_too_small_to_tell_is_followed_by_a_larger_one() {
+        let timed = |seconds: fn(u8, [usize; 3]) -> Option<f64>| {
+            let time = async |candidate, problem, _best| seconds(candidate, problem);
+            pollster::block_on(rounds(&[1, 2, 3, 4], &[SMALL, LARGE], time))
+        };
+        // One that fails and one that is hopeless are not tried again.
+        let fast = timed(|candidate, problem| match (candidate, problem) {
+            (1 | 2, SMALL) => Some(1e-5),
+            (3, SMALL) => Some(1e-4),
+            (1, LARGE) => Some(2e-3),
+            (2, LARGE) => Some(1e-3),
+            _ => None,
+        });
+        let seen: Vec<_> = fast.iter().map(|(c, shape, _)| (*c, shape[0])).collect();
+        assert_eq!(seen, [(1, 256), (2, 256), (3, 256), (1, 1024), (2, 1024)]);
+        let slow = timed(|candidate, _| Some(f64::from(candidate)));
+        assert!(slow.iter().all(|(_, shape, _)| *shape == SMALL));
     }
 
     #[test]
@@ -302,8 +360,8 @@ mod tests {
             version: VERSION,
             adapter: adapter(&device),
             choice: Choice::default(),
-            timings: vec![timing(Tiling::Stock, 256, 0.5)],
-            attention: vec![(candidates()[1], 0.25)],
+            timings: vec![timing(Tiling::Stock, SMALL, 0.5)],
+            attention: vec![attention_timing(1, SMALL, 0.25)],
         };
         let json = measured.to_json();
         assert_eq!(

@@ -17,6 +17,7 @@
 
 pub mod attention;
 pub mod choice;
+mod clock;
 pub mod cpu;
 #[cfg(not(target_arch = "wasm32"))]
 mod gradient;
@@ -33,6 +34,7 @@ pub mod recompute;
 pub mod rope_qkv;
 pub mod route;
 pub mod self_test;
+pub mod shares;
 
 pub use attention::{attention, rope_attention, window_attention};
 pub use choice::{Choice, Measurement};

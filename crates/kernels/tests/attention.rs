@@ -4,13 +4,18 @@
 mod support;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use medsam3_kernels::attention::{self, Variant, WindowGrid, attention, window_attention};
+use medsam3_kernels::attention::{self, Form, Variant, WindowGrid, attention, window_attention};
 use support::{Fixture, assert_close, devices};
 
 /// Every variant, and the one that is used when none was chosen.
 fn variants() -> impl Iterator<Item = Variant> {
-    let odd = [(1, 1, false), (3, 5, false), (3, 5, true)];
-    let odd = odd.map(|(rows, step, shared)| Variant { rows, step, shared });
+    let odd = [
+        (Form::Registers, 1, 1),
+        (Form::Registers, 3, 5),
+        (Form::Shared, 3, 5),
+        (Form::Tiled, 1, 4),
+    ];
+    let odd = odd.map(|(form, rows, step)| Variant { form, rows, step });
     attention::candidates().into_iter().chain(odd)
 }
 

@@ -9,6 +9,7 @@ mod bench;
 mod clones;
 mod counts;
 mod fingerprint;
+mod gpu;
 mod licences;
 mod package;
 mod page;
@@ -64,6 +65,8 @@ enum Chore {
     Check,
     /// Measure the model and the page against other programs; one table, and JSON
     Bench(bench::Arguments),
+    /// Measure the GPU of this machine in every respect; one table, and JSON; or pack that for another machine
+    Gpu(gpu::Arguments),
     /// Install what the other chores need, and nothing else
     Setup,
 }
@@ -95,6 +98,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Test { only: None } => steps::run_all(&workspace, steps::ALL),
         Chore::Check => steps::run_all(&workspace, steps::CHECK),
         Chore::Bench(arguments) => bench::bench(&workspace, &arguments),
+        Chore::Gpu(arguments) => gpu::gpu(&workspace, &arguments),
         Chore::Setup => setup::everything(&workspace).map(|()| true),
     }
 }

@@ -1,16 +1,18 @@
 //! `medsam3 bench`: how long each stage of a model takes on a device, and what loading it costs in host memory. The
 //! native half of `cargo xtask bench`, which sets it against other programs.
 
+mod report;
 mod synthetic;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use medsam3_engine::{Control, LoadOptions, Progress, PromptOptions, Segmenter, Stage};
+use medsam3_engine::{Control, Hold, LoadOptions, Progress, PromptOptions, Segmenter, Stage};
 use medsam3_imaging::Rgb8;
 use medsam3_model::Sam3Config;
+use medsam3_model::burn::tensor::Device;
 use medsam3_weights::DirectorySource;
 use serde::Serialize;
 
@@ -26,7 +28,8 @@ use crate::{memory, model_folder};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   medsam3 bench --device cpu
-  medsam3 bench --model weights/default --image public/samples/chest-xray.jpg --prompt lungs --rounds 9 --json")]
+  medsam3 bench --model weights/default --image public/samples/chest-xray.jpg --prompt lungs --rounds 9 --json
+  medsam3 bench --report gpu-report --device gpu")]
 pub struct Arguments {
     /// The model folder; by default the model that comes with the program
     #[arg(long, value_name = "DIR")]
@@ -53,6 +56,24 @@ pub struct Arguments {
     /// Rounds behind the first
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
+    /// Times the kernels alone at the full model's shapes, as one JSON object
+    #[arg(long, conflicts_with_all = ["report", "synthetic", "image", "model"])]
+    kernels: bool,
+    /// Measures everything of the GPU at hand into DIR/report.json and DIR/report.md (see `cargo xtask gpu`)
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["count", "image", "json"])]
+    report: Option<PathBuf>,
+    /// With --report: the kernels' tests as a program
+    #[arg(long, value_name = "FILE", requires = "report")]
+    kernel_tests: Option<PathBuf>,
+    /// With --report: the configuration of which training steps are timed
+    #[arg(long, value_name = "CONFIG", requires = "report")]
+    training: Option<PathBuf>,
+    /// With --report: a Python with PyTorch and transformers, and tests/benchmarks/torch_stages.py
+    #[arg(long, num_args = 2, value_names = ["PYTHON", "SCRIPT"], requires = "report")]
+    peer: Vec<PathBuf>,
+    /// With --report: sides of the full model, by commas; the preset's own where absent
+    #[arg(long, value_name = "N,N", value_delimiter = ',', requires = "report")]
+    sides: Vec<usize>,
     /// One JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -96,74 +117,120 @@ struct Report {
 
 /// Loads, runs the rounds, prints.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(folder) = &arguments.report {
+        return run_report(folder, arguments);
+    }
+    if arguments.kernels {
+        let chosen = device::open(arguments.device)?;
+        return crate::terminal::json(&report::shares(&chosen.device)?);
+    }
     if let Some(preset) = &arguments.synthetic {
         return run_synthetic(preset, arguments);
     }
-    let folder = model_folder::find(arguments.model.as_deref())?;
     let chosen = device::open(arguments.device)?;
-    let clock = Clock::default();
-    let before = memory::resident_bytes();
-    let started = Instant::now();
-    let options = LoadOptions {
-        image_side: arguments.size,
-        ..LoadOptions::default()
-    };
-    let source = DirectorySource::new(folder);
-    let control = clock.control();
-    let load = Segmenter::load(source, chosen.device, options, &control);
-    let segmenter = pollster::block_on(load)?;
-    let load_seconds = started.elapsed().as_secs_f64();
-    let above = |peak: Option<u64>| Some(peak?.saturating_sub(before?));
-    let load_peak_bytes = above(memory::peak_bytes());
-
-    let side = segmenter.config().image_side;
-    let picture = match &arguments.image {
-        Some(path) => {
-            let bytes = std::fs::read(path).context("reading the picture")?;
-            medsam3_imaging::open(&bytes)?.render(0, None)?
-        }
-        None => waves(side),
-    };
-    let mut rounds = Vec::with_capacity(usize::from(arguments.rounds) + 1);
-    let mut answer = None;
-    for _ in 0..=arguments.rounds {
-        clock.clear();
-        let image = pollster::block_on(segmenter.encode(&picture, &control))?;
-        let options = PromptOptions::default();
-        let answer_to = segmenter.prompt(&image, &arguments.prompt, options, &control);
-        let result = pollster::block_on(answer_to)?;
-        rounds.push(Seconds {
-            trunk: clock.trunk(),
-            neck: clock.neck(),
-            text: result.seconds.text,
-            prompt: result.seconds.prompt,
-            masks: result.seconds.masks,
-        });
-        answer = Some(result);
-    }
-    let answer = answer.context("no round was run")?;
-    let (first, later) = rounds.split_first().context("no round was run")?;
-    let report = Report {
-        device: chosen.name,
-        model: segmenter.manifest().name.clone(),
-        image_side: side,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    let rounds = Rounds {
+        model: arguments.model.as_deref(),
+        size: arguments.size,
+        image: arguments.image.as_deref(),
+        prompt: &arguments.prompt,
         rounds: arguments.rounds,
-        load_seconds,
-        load_peak_bytes,
-        run_peak_bytes: above(memory::peak_bytes()),
-        first: *first,
-        median: Seconds::median(later),
-        presence: answer.presence,
-        best_score: answer.best_score,
-        area_px: answer.mask.area_px(),
     };
+    let report = rounds.run(&chosen.device, chosen.name, Hold::Single)?;
     if arguments.json {
         crate::terminal::json(&report)?;
     } else {
         report.print()?;
     }
     Ok(())
+}
+
+fn run_report(folder: &Path, arguments: &Arguments) -> Result<()> {
+    let options = report::Options {
+        kernel_tests: arguments.kernel_tests.clone(),
+        python: match arguments.peer.as_slice() {
+            [python, script] => Some((python.clone(), script.clone())),
+            _ => None,
+        },
+        training: arguments.training.clone(),
+        model: arguments.model.clone(),
+        preset: arguments.synthetic.clone(),
+        sides: arguments.sides.clone(),
+        rounds: arguments.rounds,
+    };
+    report::run(folder, arguments.device, &options)
+}
+
+/// A model folder, a picture and a prompt that are timed.
+struct Rounds<'a> {
+    model: Option<&'a Path>,
+    size: Option<usize>,
+    image: Option<&'a Path>,
+    prompt: &'a str,
+    rounds: u16,
+}
+
+impl Rounds<'_> {
+    /// Loads the model onto `device`, called `name` in the report, and times the rounds.
+    fn run(&self, device: &Device, name: String, hold: Hold) -> Result<Report> {
+        let clock = Clock::default();
+        let before = memory::resident_bytes();
+        let started = Instant::now();
+        let options = LoadOptions {
+            image_side: self.size,
+            hold,
+            ..LoadOptions::default()
+        };
+        let source = DirectorySource::new(model_folder::find(self.model)?);
+        let control = clock.control();
+        let load = Segmenter::load(source, device.clone(), options, &control);
+        let segmenter = pollster::block_on(load)?;
+        let load_seconds = started.elapsed().as_secs_f64();
+        let above = |peak: Option<u64>| Some(peak?.saturating_sub(before?));
+        let load_peak_bytes = above(memory::peak_bytes());
+
+        let side = segmenter.config().image_side;
+        let picture = match self.image {
+            Some(path) => {
+                let bytes = std::fs::read(path).context("reading the picture")?;
+                medsam3_imaging::open(&bytes)?.render(0, None)?
+            }
+            None => waves(side),
+        };
+        let mut rounds = Vec::with_capacity(usize::from(self.rounds) + 1);
+        let mut answer = None;
+        for _ in 0..=self.rounds {
+            clock.clear();
+            let image = pollster::block_on(segmenter.encode(&picture, &control))?;
+            let options = PromptOptions::default();
+            let answer_to = segmenter.prompt(&image, self.prompt, options, &control);
+            let result = pollster::block_on(answer_to)?;
+            rounds.push(Seconds {
+                trunk: clock.trunk(),
+                neck: clock.neck(),
+                text: result.seconds.text,
+                prompt: result.seconds.prompt,
+                masks: result.seconds.masks,
+            });
+            answer = Some(result);
+        }
+        let answer = answer.context("no round was run")?;
+        let (first, later) = rounds.split_first().context("no round was run")?;
+        Ok(Report {
+            device: name,
+            model: segmenter.manifest().name.clone(),
+            image_side: side,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            rounds: self.rounds,
+            load_seconds,
+            load_peak_bytes,
+            run_peak_bytes: above(memory::peak_bytes()),
+            first: *first,
+            median: Seconds::median(later),
+            presence: answer.presence,
+            best_score: answer.best_score,
+            area_px: answer.mask.area_px(),
+        })
+    }
 }
 
 fn run_synthetic(preset: &str, arguments: &Arguments) -> Result<()> {

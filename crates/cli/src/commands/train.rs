@@ -31,9 +31,9 @@ pub struct Arguments {
     /// Builds the model, the groups and one batch, says what a step takes and which datasets are missing, and trains nothing
     #[arg(long, conflicts_with = "resume")]
     dry_run: bool,
-    /// With --dry-run: makes one optimiser step too, and says how long it took and what memory
-    #[arg(long, requires = "dry_run")]
-    step: bool,
+    /// With --dry-run: makes one optimiser step too (or N, on the same batch), and says how long it took and what memory
+    #[arg(long, requires = "dry_run", value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    step: Option<usize>,
     /// One JSON object per event; with --dry-run one for the report
     #[arg(long)]
     json: bool,
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return train(config.context("training")?, arguments);
     }
     let report = config
-        .and_then(|config| medsam3_train::dry_run(&config, arguments.step))
+        .and_then(|config| medsam3_train::dry_run(&config, arguments.step.unwrap_or(0)))
         .context("dry run")?;
     if arguments.json {
         terminal::json(&report)

@@ -1,7 +1,8 @@
 //! The attention kernel as an operation of a back end, and its launch.
 
 use super::kernel::{SizesLaunch, attention_registers, attention_shared};
-use super::{WindowGrid, chosen};
+use super::tiled::{self, attention_tiled};
+use super::{Form, Variant, WindowGrid, chosen};
 use crate::launch::{UNITS, element, empty, workgroups};
 use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{Backend, ExtensionType, backend_extension};
@@ -17,6 +18,9 @@ const LANES: usize = 4;
 /// Most keys that a workgroup holds at once: 16 KiB of keys and values of 64 channels, what every WebGPU adapter has. It
 /// holds a whole number of steps.
 const SHARED_KEYS: usize = 32;
+
+/// Queries of a thread in the smallest tiles.
+const FEWEST_ROWS: usize = 4;
 
 /// What is done to the scores.
 #[derive(ExtensionType)]
@@ -93,19 +97,19 @@ fn launch(
     grid: Option<WindowGrid>,
     out: &CubeTensor,
 ) {
-    let variant = chosen();
     let [batch, queries, width] = [0, 1, 2].map(|i| q.meta.shape()[i]);
     let keys = k.meta.shape()[1];
     let lanes = width / heads / LANES;
-    let groups = queries.div_ceil(variant.rows);
-    let units = UNITS as usize;
-    let (threads, groups) = if variant.shared {
+    let variant = fitting(chosen(), lanes, out);
+    let groups = match variant.form {
+        Form::Registers => queries.div_ceil(variant.rows),
         // A workgroup stays with one head.
-        let groups = groups.next_multiple_of(units);
-        (batch * heads * groups, groups)
-    } else {
-        (batch * heads * groups, groups)
+        Form::Shared => queries
+            .div_ceil(variant.rows)
+            .next_multiple_of(UNITS as usize),
+        Form::Tiled => queries.div_ceil(tiled::SIDE * variant.rows),
     };
+    let threads = batch * heads * groups;
     // A mask that is the same for all images, or all queries, is read at the same place for each.
     let (mask_batch, mask_query) = masked.as_ref().map_or((0, 0), |masked| {
         let shape = masked.meta.shape();
@@ -137,7 +141,10 @@ fn launch(
         element(&q),
         masked.as_ref().map_or(u32::elem_type_native(), element),
     ];
-    let count = workgroups(out, threads);
+    let count = match variant.form {
+        Form::Tiled => workgroups(out, threads * UNITS as usize),
+        Form::Registers | Form::Shared => workgroups(out, threads),
+    };
     let dim = CubeDim::new_1d(UNITS);
     let client = out.client.clone();
     let [q, k, v] = [q, k, v].map(CubeTensor::into_buffer_arg);
@@ -146,8 +153,25 @@ fn launch(
     let out = out.clone().into_buffer_arg();
     // SAFETY: threads beyond `threads` leave; queries and keys are clamped to what is there before they index.
     unsafe {
-        if variant.shared {
-            attention_shared::launch_unchecked(
+        match variant.form {
+            Form::Tiled => attention_tiled::launch_unchecked(
+                &client,
+                count,
+                dim,
+                LANES,
+                q,
+                k,
+                v,
+                bias.into(),
+                masked.into(),
+                out,
+                sizes,
+                lanes,
+                variant.rows,
+                grid.is_some(),
+                types,
+            ),
+            Form::Shared => attention_shared::launch_unchecked(
                 &client,
                 count,
                 dim,
@@ -165,9 +189,8 @@ fn launch(
                 SHARED_KEYS / variant.step * variant.step,
                 grid.is_some(),
                 types,
-            );
-        } else {
-            attention_registers::launch_unchecked(
+            ),
+            Form::Registers => attention_registers::launch_unchecked(
                 &client,
                 count,
                 dim,
@@ -184,7 +207,25 @@ fn launch(
                 variant.step,
                 grid.is_some(),
                 types,
-            );
+            ),
         }
+    }
+}
+
+/// The variant, or one of less shared memory where the adapter has too little for it.
+fn fitting(variant: Variant, lanes: usize, out: &CubeTensor) -> Variant {
+    let most = out.client.properties().hardware.max_shared_memory_size;
+    let fits = |rows| tiled::shared_bytes(rows, lanes) <= most;
+    match variant.form {
+        Form::Tiled if !fits(variant.rows) => Variant {
+            form: if fits(FEWEST_ROWS) {
+                Form::Tiled
+            } else {
+                Form::Shared
+            },
+            rows: if fits(FEWEST_ROWS) { FEWEST_ROWS } else { 1 },
+            ..variant
+        },
+        _ => variant,
     }
 }

@@ -6,13 +6,13 @@
 use cubecl::prelude::*;
 
 /// Below every score, and still far from overflow when multiplied by log2(e).
-const LOWEST: f32 = -1.0e37;
+pub(super) const LOWEST: f32 = -1.0e37;
 
 /// The score of a key that is left out: below every score, above [`LOWEST`].
-const LEFT_OUT: f32 = -1.0e30;
+pub(super) const LEFT_OUT: f32 = -1.0e30;
 
 /// What results are multiplied by: a build for the self-test's own test has a kernel that is wrong by two percent.
-const SPOILT: f32 = if cfg!(feature = "sabotage") {
+pub(super) const SPOILT: f32 = if cfg!(feature = "sabotage") {
     1.02
 } else {
     1.0
@@ -21,17 +21,17 @@ const SPOILT: f32 = if cfg!(feature = "sabotage") {
 /// Sizes that may change from call to call without compiling the kernel anew.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct Sizes {
-    queries: usize,
-    keys: usize,
-    heads: usize,
+    pub(super) queries: usize,
+    pub(super) keys: usize,
+    pub(super) heads: usize,
     /// Vectors of a token.
-    width: usize,
+    pub(super) width: usize,
     /// Threads per head.
-    groups: usize,
-    threads: usize,
+    pub(super) groups: usize,
+    pub(super) threads: usize,
     /// Distance in the mask from one image, and from one query, to the next.
-    mask_batch: usize,
-    mask_query: usize,
+    pub(super) mask_batch: usize,
+    pub(super) mask_query: usize,
     rows: usize,
     columns: usize,
     window_rows: usize,
@@ -322,21 +322,9 @@ fn finish<F: Float, N: Size>(
     #[comptime] rows: usize,
     #[comptime] windowed: bool,
 ) {
-    let down = (sizes.rows + sizes.window_rows - 1) / sizes.window_rows;
-    let across = (sizes.columns + sizes.window_columns - 1) / sizes.window_columns;
     #[unroll]
     for r in 0..rows {
-        let row = place.first + r;
-        let mut to = place.batch * sizes.queries + row;
-        let mut is_there = row < sizes.queries;
-        if comptime!(windowed) {
-            let window = place.batch % (down * across);
-            let y = (window / across) * sizes.window_rows + row / sizes.window_columns;
-            let x = (window % across) * sizes.window_columns + row % sizes.window_columns;
-            let image = place.batch / (down * across);
-            to = (image * sizes.rows + y) * sizes.columns + x;
-            is_there = is_there && y < sizes.rows && x < sizes.columns;
-        }
+        let (to, is_there) = grid_row(place.batch, place.first + r, sizes, windowed);
         if is_there {
             let scale = Vector::<f32, N>::new(f32::new(SPOILT) / running.total[r]);
             #[unroll]
@@ -346,4 +334,28 @@ fn finish<F: Float, N: Size>(
             }
         }
     }
+}
+
+/// Where query `row` of `batch` is written, in tokens, and whether there is such a query; that of a window at its place
+/// on the grid.
+#[cube]
+pub(super) fn grid_row(
+    batch: usize,
+    row: usize,
+    sizes: &Sizes,
+    #[comptime] windowed: bool,
+) -> (usize, bool) {
+    let mut to = batch * sizes.queries + row;
+    let mut is_there = row < sizes.queries;
+    if comptime!(windowed) {
+        let down = (sizes.rows + sizes.window_rows - 1) / sizes.window_rows;
+        let across = (sizes.columns + sizes.window_columns - 1) / sizes.window_columns;
+        let window = batch % (down * across);
+        let y = (window / across) * sizes.window_rows + row / sizes.window_columns;
+        let x = (window % across) * sizes.window_columns + row % sizes.window_columns;
+        let image = batch / (down * across);
+        to = (image * sizes.rows + y) * sizes.columns + x;
+        is_there = is_there && y < sizes.rows && x < sizes.columns;
+    }
+    (to, is_there)
 }

@@ -6,11 +6,12 @@
 mod custom;
 mod kernel;
 mod plain;
+mod tiled;
 mod variant;
 
 pub use plain::plain;
 pub(crate) use plain::to_grid;
-pub use variant::{Variant, candidates, choose, chosen};
+pub use variant::{Form, Variant, candidates, choose, chosen};
 
 use crate::route::{Kernel, Route, route};
 use crate::{Rope, cpu, gradient, rope_qkv};

@@ -3,48 +3,70 @@
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Where keys and values are while a thread computes with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// In the buffers: no barrier, no shared memory.
+    Registers,
+    /// The threads of a workgroup load keys and values together into its memory, with barriers in between, and each
+    /// computes its own queries from there.
+    Shared,
+    /// Queries and scores are in the workgroup's memory too, and its threads compute tiles of both products together.
+    Tiled,
+}
+
 /// How a thread works. All variants compute the same values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Variant {
+    /// Where keys and values are.
+    pub form: Form,
     /// Queries of a thread: keys and values are loaded once for all of them, and each takes registers.
     pub rows: usize,
-    /// Keys between two updates of the running maximum.
+    /// Keys between two updates of the running maximum; of a tile always 32, four to a thread.
     pub step: usize,
-    /// Whether the threads of a workgroup load keys and values together into its memory, with barriers in between.
-    pub shared: bool,
 }
 
-/// Set in [`CHOSEN`] when the variant is shared.
-const SHARED: u32 = 1 << 16;
-
-/// 0, or a variant: rows, step in the second byte, [`SHARED`].
+/// 0, or a variant: rows, step in the second byte, one more than the form in the third.
 static CHOSEN: AtomicU32 = AtomicU32::new(0);
 
 /// Variants worth measuring.
-pub fn candidates() -> [Variant; 4] {
-    [(4, 4, false), (2, 4, false), (1, 4, true), (2, 4, true)].map(|(rows, step, shared)| Variant {
+pub fn candidates() -> [Variant; 6] {
+    [
+        (Form::Registers, 4),
+        (Form::Registers, 2),
+        (Form::Shared, 1),
+        (Form::Shared, 2),
+        (Form::Tiled, 4),
+        (Form::Tiled, 8),
+    ]
+    .map(|(form, rows)| Variant {
+        form,
         rows,
-        step,
-        shared,
+        step: 4,
     })
 }
 
 /// Makes `variant` the one in use from here on.
 pub fn choose(variant: Variant) {
-    let shared = if variant.shared { SHARED } else { 0 };
-    let packed = variant.rows as u32 | (variant.step as u32) << 8 | shared;
+    let form = 1 + variant.form as u32;
+    let packed = variant.rows as u32 | (variant.step as u32) << 8 | form << 16;
     CHOSEN.store(packed, Ordering::Relaxed);
 }
 
 /// The variant in use. Until one is chosen it has no barriers, which no adapter is slow at.
 pub fn chosen() -> Variant {
-    match CHOSEN.load(Ordering::Relaxed) {
-        0 => candidates()[0],
-        packed => Variant {
-            rows: (packed & 0xff) as usize,
-            step: (packed >> 8 & 0xff) as usize,
-            shared: packed & SHARED != 0,
-        },
+    let packed = CHOSEN.load(Ordering::Relaxed);
+    let form = match packed >> 16 {
+        1 => Form::Registers,
+        2 => Form::Shared,
+        3 => Form::Tiled,
+        _ => return candidates()[0],
+    };
+    Variant {
+        form,
+        rows: (packed & 0xff) as usize,
+        step: (packed >> 8 & 0xff) as usize,
     }
 }
 

@@ -28,8 +28,11 @@ pub fn gpu() -> Option<Device> {
     Some(device.clone())
 }
 
-/// The recorded inputs and results.
-pub struct Fixture(Vec<u8>);
+/// The recorded inputs and results, which travel in the test program: it also runs on machines without the sources.
+pub struct Fixture(&'static [u8]);
+
+const KERNELS: &[u8] = include_bytes!("../../../../tests/kernels/kernels.safetensors");
+const PRODUCTS: &[u8] = include_bytes!("../../../../tests/kernels/products.safetensors");
 
 impl Fixture {
     /// Reads `tests/kernels/kernels.safetensors`.
@@ -37,16 +40,18 @@ impl Fixture {
         Self::named("kernels")
     }
 
-    /// Reads another file of `tests/kernels`.
+    /// That of a file of `tests/kernels`.
     pub fn named(name: &str) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/kernels");
-        let path = format!("{folder}/{name}.safetensors");
-        Self(std::fs::read(path).expect("the fixture is in the repository"))
+        match name {
+            "kernels" => Self(KERNELS),
+            "products" => Self(PRODUCTS),
+            other => panic!("there is no fixture {other}"),
+        }
     }
 
     /// A recorded tensor's values and shape.
     pub fn values(&self, name: &str) -> (Vec<f32>, Vec<usize>) {
-        let file = SafeTensors::deserialize(&self.0).expect("safetensors");
+        let file = SafeTensors::deserialize(self.0).expect("safetensors");
         let view = file.tensor(name).expect("a recorded tensor");
         let values = view
             .data()

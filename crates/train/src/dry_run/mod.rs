@@ -68,7 +68,7 @@ pub struct Report {
     pub missing: Vec<String>,
     /// The weights that the run starts from.
     pub start: Option<StartReport>,
-    /// One optimiser step, where it was asked for.
+    /// Optimiser steps, where they were asked for.
     pub step: Option<StepReport>,
 }
 
@@ -120,11 +120,13 @@ pub struct StartReport {
     pub found: bool,
 }
 
-/// What an optimiser step did.
+/// What optimiser steps did.
 #[derive(Debug, Serialize)]
 pub struct StepReport {
-    /// Of the step alone: forward, backward, update.
+    /// Of the first step alone: forward, backward, update. On a GPU its kernels are compiled in it.
     pub seconds: f64,
+    /// Of each step behind the first.
+    pub later_seconds: Vec<f64>,
     /// Resident memory of the process at its peak, where the system tells.
     pub peak_memory_bytes: Option<u64>,
     /// L2 norm before clipping.
@@ -133,11 +135,11 @@ pub struct StepReport {
     pub loss: Terms,
 }
 
-/// Looks at a configuration; with `step`, makes one optimiser step too.
+/// Looks at a configuration; makes `steps` optimiser steps too, all on the first batch.
 ///
 /// # Errors
 /// Those that a training by it would begin with, but for datasets and start weights that are not here: these are reported.
-pub fn dry_run(config: &TrainConfig, step: bool) -> Result<Report, TrainError> {
+pub fn dry_run(config: &TrainConfig, steps: usize) -> Result<Report, TrainError> {
     let mut config = config.clone();
     let found = survey(config.data.selection())?;
     let here = training_images(&found.found);
@@ -196,9 +198,9 @@ pub fn dry_run(config: &TrainConfig, step: bool) -> Result<Report, TrainError> {
         start,
         step: None,
     };
-    if step {
+    if steps > 0 {
         drop(outlined);
-        report.step = Some(one_step(&config, &batches)?);
+        report.step = Some(take_steps(&config, &batches, steps)?);
     }
     Ok(report)
 }
@@ -227,7 +229,11 @@ fn rates(config: &TrainConfig) -> Vec<RateReport> {
 }
 
 /// Start weights where they are here, else random ones.
-fn one_step(config: &TrainConfig, batches: &[Batch]) -> Result<StepReport, TrainError> {
+fn take_steps(
+    config: &TrainConfig,
+    batches: &[Batch],
+    steps: usize,
+) -> Result<StepReport, TrainError> {
     let device = Device::flex();
     device.seed(config.run.seed);
     let mut model = config.model.init(&device);
@@ -238,10 +244,16 @@ fn one_step(config: &TrainConfig, batches: &[Batch]) -> Result<StepReport, Train
     let prepared = prepare(config, &model)?;
     drop(model);
     let mut learner = Learner::new(config, prepared)?;
-    let started = Instant::now();
-    let stepped = learner.step(&|stream, _| batches[stream % batches.len()].clone())?;
+    let mut step = || -> Result<_, TrainError> {
+        let started = Instant::now();
+        let stepped = learner.step(&|stream, _| batches[stream % batches.len()].clone())?;
+        Ok((started.elapsed().as_secs_f64(), stepped))
+    };
+    let (seconds, stepped) = step()?;
+    let later = (1..steps).map(|_| step().map(|(seconds, _)| seconds));
     Ok(StepReport {
-        seconds: started.elapsed().as_secs_f64(),
+        seconds,
+        later_seconds: later.collect::<Result<_, _>>()?,
         peak_memory_bytes: peak_bytes(),
         gradient_norm: stepped.gradient_norm,
         loss: stepped.terms,

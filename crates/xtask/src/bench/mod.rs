@@ -237,14 +237,13 @@ fn kernels(workspace: &Workspace) -> Result<Option<Value>> {
         return Ok(None);
     };
     say(&format!("kernels at the full model's shapes on {name}"));
+    let program = program(workspace)?;
     let run = |device: &str| {
-        let mut cargo = workspace.cargo();
-        let words = "run --quiet --locked --package medsam3-kernels --example shares --";
-        cargo
-            .args(words.split(' '))
-            .arg(device)
+        let mut command = Command::new(&program);
+        command
+            .args(["bench", "--kernels", "--device", device])
             .envs(variables.clone());
-        json_of(&mut cargo)
+        json_of(&mut command)
     };
     Ok(Some(json!({"gpu": run("gpu")?, "cpu": run("cpu")?})))
 }

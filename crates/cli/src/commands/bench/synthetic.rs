@@ -1,5 +1,5 @@
 //! `medsam3 bench --synthetic PRESET`: the stages of a model of any size, full size too, on weights that a generator
-//! makes, one JSON line per image, the counterpart of `tests/benchmarks/torch_cpu.py`; and with `--count` the operations
+//! makes, one JSON line per image, the counterpart of `tests/benchmarks/torch_stages.py`; and with `--count` the operations
 //! that such a model takes.
 
 use std::collections::BTreeMap;
@@ -82,21 +82,28 @@ pub fn count(config: &Sam3Config) -> Result<()> {
     Ok(())
 }
 
+/// Token ids of a prompt and which of them count, `[1, context]`.
+pub fn prompt_of(config: &Sam3Config, device: &Device) -> (Tensor<2, Int>, Tensor<2, Bool>) {
+    let context = config.text.context;
+    let ids: Vec<i32> = (0..context)
+        .map(|i| IDS.get(i).copied().unwrap_or(0))
+        .collect();
+    let valid: Vec<bool> = ids.iter().map(|id| *id != 0).collect();
+    (
+        Tensor::from_data(TensorData::new(ids, [1, context]), device),
+        Tensor::from_data(TensorData::new(valid, [1, context]), device),
+    )
+}
+
 /// Times `rounds` images with two prompts each.
 pub fn run(config: &Sam3Config, device: &Device, rounds: u16) -> Result<()> {
     let model = parameters::load(config.init(device), &mut |info| {
         Ok::<_, Infallible>(synthetic::weights(&info.name, &info.shape))
     })?;
     let side = config.image_side;
-    let context = config.text.context;
     let pixels = TensorData::new(synthetic::image(side, side), [1, 3, side, side]);
     let pixels = Tensor::<4>::from_data(pixels, device);
-    let ids: Vec<i32> = (0..context)
-        .map(|i| IDS.get(i).copied().unwrap_or(0))
-        .collect();
-    let valid: Vec<bool> = ids.iter().map(|id| *id != 0).collect();
-    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, context]), device);
-    let valid = Tensor::<2, Bool>::from_data(TensorData::new(valid, [1, context]), device);
+    let (ids, valid) = prompt_of(config, device);
     for _ in 0..rounds {
         let mut watch = Stopwatch::default();
         let wait = |sum: Tensor<1>| sum.into_scalar::<f32>();

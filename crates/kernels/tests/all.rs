@@ -1,0 +1,19 @@
+//! All tests of this folder as one program, for machines with a GPU and without a toolchain (`cargo xtask gpu`).
+//!
+//! Not run by `cargo test`, which runs each file by itself. One test per process (`all NAME --exact`): they choose
+//! variants for the whole process.
+
+#[path = "attention.rs"]
+mod attention;
+#[path = "choice.rs"]
+mod choice;
+#[path = "group_norm.rs"]
+mod group_norm;
+#[path = "layer_norm.rs"]
+mod layer_norm;
+#[path = "product.rs"]
+mod product;
+#[path = "rope_qkv.rs"]
+mod rope_qkv;
+#[path = "self_test.rs"]
+mod self_test;
