@@ -50,6 +50,42 @@ fn linear_layers_agree_with_the_reference_at_odd_sizes() {
     check_linear::<4>("linear/maps", Activation::None, false);
 }
 
+/// Products of few tiles, whose long inner dimension is summed in parts where tiles are in shared memory: beside sums in
+/// double precision.
+#[test]
+fn long_inner_dimensions_agree_with_sums_in_double_precision() {
+    for [rows, inner, columns] in [[9, 1024, 20], [70, 1032, 68], [1, 4096, 4]] {
+        let draw = |count: usize, seed: usize| -> Vec<f32> {
+            let value = |i: usize| ((i * 7919 + seed) * 104_729 % 2003) as f32 / 1001.0 - 1.0;
+            (0..count).map(value).collect()
+        };
+        let (x, weight) = (draw(rows * inner, 1), draw(inner * columns, 2));
+        let bias = draw(columns, 3);
+        let sum = |at: usize| -> f32 {
+            let (row, column) = (at / columns, at % columns);
+            let products = (0..inner)
+                .map(|i| f64::from(x[row * inner + i]) * f64::from(weight[i * columns + column]));
+            (products.sum::<f64>() + f64::from(bias[column])).max(0.0) as f32
+        };
+        let want = ((0..rows * columns).map(sum).collect(), vec![rows, columns]);
+        for (variant, device, tiling) in variants() {
+            let tensor = |values: &[f32], shape: [usize; 2]| {
+                let data = burn::tensor::TensorData::new(values.to_vec(), shape);
+                Tensor::<2>::from_data(data, &device)
+            };
+            let got = linear_as(
+                tiling,
+                tensor(&x, [rows, inner]),
+                tensor(&weight, [inner, columns]),
+                Some(tensor(&bias, [1, columns]).reshape([columns])),
+                Activation::Relu,
+            );
+            let what = format!("{rows} x {inner} x {columns}, {variant}");
+            assert_close(&what, got, &want, LIMIT);
+        }
+    }
+}
+
 /// A recorded int8 weight.
 fn q8(fixture: &Fixture, name: &str) -> Q8 {
     let (integers, shape) = fixture.values(&format!("{name}/integers"));

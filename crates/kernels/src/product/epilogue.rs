@@ -27,3 +27,25 @@ pub fn finish<N: Size>(
     }
     x
 }
+
+/// The sum of `parts` matrices of `size` vectors, one behind the other, with what happens on its way out.
+#[cube(launch_unchecked)]
+pub fn add_parts<N: Size>(
+    sums: &[Vector<f32, N>],
+    bias: ComptimeOption<&[Vector<f32, N>]>,
+    out: &mut [Vector<f32, N>],
+    parts: u32,
+    size: u32,
+    columns: u32,
+    #[comptime] activation: Activation,
+) {
+    let at = ABSOLUTE_POS as u32;
+    if at >= size {
+        terminate!();
+    }
+    let mut sum = sums[at as usize];
+    for part in 1..parts {
+        sum += sums[(part * size + at) as usize];
+    }
+    out[at as usize] = finish::<N>(sum, &bias, at % columns, activation);
+}

@@ -1,10 +1,10 @@
 //! Launches of the product kernels on tensors of the CubeCL backend.
 
 use super::quantised;
-use super::tiling::{Plan, Tiling};
+use super::tiling::{Activation, Plan, Tiling};
 use super::with_last;
-use super::{register, shared};
-use crate::launch::empty;
+use super::{epilogue, register, shared};
+use crate::launch::{UNITS, empty, workgroups};
 use burn::backend::TensorMetadata;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
@@ -13,6 +13,13 @@ use cubecl::prelude::*;
 
 /// Workgroups along one axis that every adapter takes.
 const MOST_WORKGROUPS: usize = 65_535;
+
+/// Rows and columns of the tiles in shared memory.
+const TILE: usize = 64;
+/// Workgroups that keep a large GPU busy.
+const BUSY: usize = 256;
+/// Least inner dimension of a part: shorter ones cost more in the second sum than they gain.
+const LEAST_PART: usize = 128;
 
 /// Extents of a product: `batch` times `[m, segments * k] x [segments * k, n]`.
 #[derive(Clone, Copy)]
@@ -103,6 +110,10 @@ fn product(
     if batch * m * n == 0 {
         return out;
     }
+    let split = parts(extents, plan.tiling);
+    if split > 1 {
+        return product_in_parts(a, b, bias, out, extents, plan, split);
+    }
     let lanes = |extent: usize| if extent.is_multiple_of(4) { 4 } else { 1 };
     let (across_k, across_n) = (lanes(k), lanes(n));
     // Shared tiles are cut in vectors of four; what does not divide goes through registers.
@@ -144,6 +155,8 @@ fn product(
                 m as u32,
                 k as u32,
                 n as u32,
+                k as u32,
+                (m * k) as u32,
                 b_batch as u32,
                 height as u32,
                 width as u32,
@@ -177,6 +190,92 @@ fn product(
                 plan.activation,
             );
         }
+    }
+    out
+}
+
+/// In how many parts the inner dimension is summed. A product of few rows and columns has few tiles, and most of a large
+/// GPU would wait for the few workgroups that own them; parts of the inner dimension give the others something to do.
+fn parts(extents: Extents, tiling: Tiling) -> usize {
+    let Extents { batch, m, k, n, .. } = extents;
+    let cuts = tiling.is_shared()
+        && batch == 1
+        && extents.image.is_none()
+        && n.is_multiple_of(4)
+        && k.is_multiple_of(4);
+    if !cuts {
+        return 1;
+    }
+    let tiles = m.div_ceil(TILE) * n.div_ceil(TILE);
+    let most = (BUSY / tiles).min(k / LEAST_PART);
+    let mut parts = 1;
+    while 2 * parts <= most && (k / 4).is_multiple_of(2 * parts) {
+        parts *= 2;
+    }
+    parts
+}
+
+/// Sums parts of the inner dimension side by side, then the parts.
+fn product_in_parts(
+    a: CubeTensor,
+    b: CubeTensor,
+    bias: Option<CubeTensor>,
+    out: CubeTensor,
+    extents: Extents,
+    plan: Plan,
+    parts: usize,
+) -> CubeTensor {
+    let Extents { m, k, n, .. } = extents;
+    let (rows, columns) = plan.tiling.per_thread();
+    let (threads_x, threads_y) = plan.tiling.workgroup();
+    let sums = empty(&a, [parts, m, n], DType::F32);
+    let (k, n) = (k / 4, n / 4);
+    let part = k / parts;
+    let count = CubeCount::Static(
+        n.div_ceil(threads_x * columns) as u32,
+        m.div_ceil(threads_y * rows) as u32,
+        parts as u32,
+    );
+    let client = out.client.clone();
+    // In bounds as in `product`; the parts divide the inner dimension.
+    unsafe {
+        shared::product::launch_unchecked(
+            &client,
+            count,
+            CubeDim::new_2d(threads_x as u32, threads_y as u32),
+            4,
+            a.into_buffer_arg(),
+            b.into_buffer_arg(),
+            None.into(),
+            sums.clone().into_buffer_arg(),
+            m as u32,
+            part as u32,
+            n as u32,
+            k as u32,
+            part as u32,
+            (part * 4 * n) as u32,
+            1,
+            1,
+            rows,
+            columns,
+            threads_x,
+            threads_y,
+            false,
+            Activation::None,
+        );
+        epilogue::add_parts::launch_unchecked(
+            &client,
+            workgroups(&out, m * n),
+            CubeDim::new_1d(UNITS),
+            4,
+            sums.into_buffer_arg(),
+            bias.map(CubeTensor::into_buffer_arg).into(),
+            out.clone().into_buffer_arg(),
+            parts as u32,
+            (m * n) as u32,
+            n as u32,
+            plan.activation,
+        );
     }
     out
 }

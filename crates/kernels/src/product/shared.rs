@@ -11,7 +11,8 @@ use cubecl::prelude::*;
 /// Inner dimension of a tile, in vectors of four.
 const DEPTH: usize = 4;
 
-/// One product, or a batch of them along the grid's third axis. `k` and `n` count vectors of four.
+/// One product, or a batch of them along the grid's third axis. `k` and `n` count vectors of four, as do `a_row`, from
+/// one row of the left operand to the next, and `a_batch` and `b_batch`, from one product's operands to the next one's.
 #[cube(launch_unchecked)]
 pub fn product<V: Size>(
     a: &[Vector<f32, V>],
@@ -21,6 +22,8 @@ pub fn product<V: Size>(
     m: u32,
     k: u32,
     n: u32,
+    a_row: u32,
+    a_batch: u32,
     b_batch: u32,
     height: u32,
     width: u32,
@@ -66,10 +69,10 @@ pub fn product<V: Size>(
         for t in 0..left_loads {
             if comptime!(image) {
                 let (neighbour, within) = neighbour(load_row[t], segment, height, width);
-                start[t] = (batch * m + neighbour) * k;
+                start[t] = batch * a_batch + neighbour * a_row;
                 inside[t] = within;
             } else {
-                start[t] = (batch * m + load_row[t]) * k;
+                start[t] = batch * a_batch + load_row[t] * a_row;
                 inside[t] = true;
             }
         }
