@@ -5,6 +5,7 @@
 
 use crate::attention::{Variant, attention, candidates, choose};
 use crate::clock::{Clock, first};
+use crate::pieces::{self, MOST_OPERATIONS};
 use crate::product::{Activation, Tiling, linear_as};
 use burn::backend::DispatchDevice;
 use burn::tensor::{Device, Distribution, Tensor};
@@ -36,6 +37,8 @@ pub struct Choice {
     pub convolution: Tiling,
     /// Attention; one for all devices of the process.
     pub attention: Variant,
+    /// Floating-point operations of one dispatch at most; one for all devices of the process.
+    pub most_operations: u64,
 }
 
 impl Default for Choice {
@@ -44,6 +47,7 @@ impl Default for Choice {
             product: Tiling::Register4x4,
             convolution: Tiling::Register4x4,
             attention: candidates()[0],
+            most_operations: MOST_OPERATIONS,
         }
     }
 }
@@ -66,6 +70,7 @@ impl Choice {
     /// Uses this on `device` from now on.
     pub fn set(self, device: &Device) {
         choose(self.attention);
+        pieces::limit(self.most_operations);
         if let Ok(mut choices) = CHOICES.write() {
             choices.retain(|(known, _)| known != device);
             choices.push((device.clone(), self));
@@ -238,7 +243,17 @@ fn winners(products: &[Timing], attentions: &[AttentionTiming]) -> Choice {
         .min_by(|a, b| a.seconds.total_cmp(&b.seconds))
         .map(|timing| timing.variant);
     let safe = Choice::default();
+    let speeds = products
+        .iter()
+        .filter(|timing| Some(timing.shape) == largest)
+        .map(|timing| 2.0 * timing.shape.iter().product::<usize>() as f64 / timing.seconds);
+    let speed = speeds.fold(0.0, f64::max);
     Choice {
+        most_operations: if speed > 0.0 {
+            pieces::at_speed(speed)
+        } else {
+            safe.most_operations
+        },
         product: fastest(false).unwrap_or(safe.product),
         convolution: fastest(true).unwrap_or(safe.convolution),
         attention: attention.unwrap_or(safe.attention),

@@ -28,6 +28,7 @@ pub mod group_norm;
 mod launch;
 pub mod layer_norm;
 pub mod peak;
+pub mod pieces;
 pub mod product;
 pub mod q8;
 pub mod recompute;

@@ -11,6 +11,8 @@ mod choice;
 mod group_norm;
 #[path = "layer_norm.rs"]
 mod layer_norm;
+#[path = "pieces.rs"]
+mod pieces;
 #[path = "product.rs"]
 mod product;
 #[path = "rope_qkv.rs"]

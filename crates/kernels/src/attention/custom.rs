@@ -4,6 +4,7 @@ use super::kernel::{SizesLaunch, attention_registers, attention_shared};
 use super::tiled::{self, attention_tiled};
 use super::{Form, Variant, WindowGrid, chosen};
 use crate::launch::{UNITS, element, empty, workgroups};
+use crate::pieces::{launched, pieces};
 use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{Backend, ExtensionType, backend_extension};
 use burn::tensor::Shape;
@@ -123,92 +124,100 @@ fn launch(
         window_rows: 1,
         window_columns: 1,
     });
-    let sizes = SizesLaunch::new(
-        queries,
-        keys,
-        heads,
-        width / LANES,
-        groups,
-        threads,
-        mask_batch,
-        mask_query,
-        place.rows,
-        place.columns,
-        place.window_rows,
-        place.window_columns,
-    );
     let types = [
         element(&q),
         masked.as_ref().map_or(u32::elem_type_native(), element),
     ];
-    let count = match variant.form {
-        Form::Tiled => workgroups(out, threads * UNITS as usize),
-        Form::Registers | Form::Shared => workgroups(out, threads),
-    };
     let dim = CubeDim::new_1d(UNITS);
     let client = out.client.clone();
-    let [q, k, v] = [q, k, v].map(CubeTensor::into_buffer_arg);
-    let bias = bias.map(CubeTensor::into_buffer_arg);
-    let masked = masked.map(CubeTensor::into_buffer_arg);
-    let out = out.clone().into_buffer_arg();
-    // SAFETY: threads beyond `threads` leave; queries and keys are clamped to what is there before they index.
-    unsafe {
-        match variant.form {
-            Form::Tiled => attention_tiled::launch_unchecked(
-                &client,
-                count,
-                dim,
-                LANES,
-                q,
-                k,
-                v,
-                bias.into(),
-                masked.into(),
-                out,
-                sizes,
-                lanes,
-                variant.rows,
-                grid.is_some(),
-                types,
-            ),
-            Form::Shared => attention_shared::launch_unchecked(
-                &client,
-                count,
-                dim,
-                LANES,
-                q,
-                k,
-                v,
-                bias.into(),
-                masked.into(),
-                out,
-                sizes,
-                lanes,
-                variant.rows,
-                variant.step,
-                SHARED_KEYS / variant.step * variant.step,
-                grid.is_some(),
-                types,
-            ),
-            Form::Registers => attention_registers::launch_unchecked(
-                &client,
-                count,
-                dim,
-                LANES,
-                q,
-                k,
-                v,
-                bias.into(),
-                masked.into(),
-                out,
-                sizes,
-                lanes,
-                variant.rows,
-                variant.step,
-                grid.is_some(),
-                types,
-            ),
+    let operations = (4 * batch * queries * keys * width) as u64;
+    // What a workgroup owns of what `first` and `threads` count.
+    let units = match variant.form {
+        Form::Tiled => 1,
+        Form::Registers | Form::Shared => UNITS as usize,
+    };
+    let all = threads.div_ceil(units);
+    for piece in pieces(operations, all) {
+        let sizes = SizesLaunch::new(
+            queries,
+            keys,
+            heads,
+            width / LANES,
+            groups,
+            piece.start * units,
+            (piece.end * units).min(threads),
+            mask_batch,
+            mask_query,
+            place.rows,
+            place.columns,
+            place.window_rows,
+            place.window_columns,
+        );
+        let count = workgroups(out, piece.len() * UNITS as usize);
+        let [q, k, v] = [&q, &k, &v].map(|x| x.clone().into_buffer_arg());
+        let bias = bias.clone().map(CubeTensor::into_buffer_arg);
+        let masked = masked.clone().map(CubeTensor::into_buffer_arg);
+        let out = out.clone().into_buffer_arg();
+        // SAFETY: threads beyond `threads` leave; queries and keys are clamped to what is there before they index.
+        unsafe {
+            match variant.form {
+                Form::Tiled => attention_tiled::launch_unchecked(
+                    &client,
+                    count,
+                    dim,
+                    LANES,
+                    q,
+                    k,
+                    v,
+                    bias.into(),
+                    masked.into(),
+                    out,
+                    sizes,
+                    lanes,
+                    variant.rows,
+                    grid.is_some(),
+                    types,
+                ),
+                Form::Shared => attention_shared::launch_unchecked(
+                    &client,
+                    count,
+                    dim,
+                    LANES,
+                    q,
+                    k,
+                    v,
+                    bias.into(),
+                    masked.into(),
+                    out,
+                    sizes,
+                    lanes,
+                    variant.rows,
+                    variant.step,
+                    SHARED_KEYS / variant.step * variant.step,
+                    grid.is_some(),
+                    types,
+                ),
+                Form::Registers => attention_registers::launch_unchecked(
+                    &client,
+                    count,
+                    dim,
+                    LANES,
+                    q,
+                    k,
+                    v,
+                    bias.into(),
+                    masked.into(),
+                    out,
+                    sizes,
+                    lanes,
+                    variant.rows,
+                    variant.step,
+                    grid.is_some(),
+                    types,
+                ),
+            }
         }
+        launched(&client, operations * piece.len() as u64 / all as u64);
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Sizes {
     pub(super) width: usize,
     /// Threads per head.
     pub(super) groups: usize,
+    /// Of this dispatch, the first and the one behind the last.
+    pub(super) first: usize,
     pub(super) threads: usize,
     /// Distance in the mask from one image, and from one query, to the next.
     pub(super) mask_batch: usize,
@@ -71,10 +73,11 @@ pub(super) fn attention_registers<F: Float, M: Numeric, N: Size>(
     #[comptime] windowed: bool,
     #[define(F, M)] _types: [ElemType; 2],
 ) {
-    if ABSOLUTE_POS >= sizes.threads {
+    let thread = ABSOLUTE_POS + sizes.first;
+    if thread >= sizes.threads {
         terminate!();
     }
-    let place = place(ABSOLUTE_POS, &sizes, rows);
+    let place = place(thread, &sizes, rows);
     let mut running = begin::<F, N>(q, &place, &sizes, lanes, rows);
     let start = place.batch * sizes.keys * sizes.width + place.head * lanes;
     let steps = (sizes.keys + step - 1) / step;
@@ -117,10 +120,10 @@ pub(super) fn attention_shared<F: Float, M: Numeric, N: Size>(
     #[define(F, M)] _types: [ElemType; 2],
 ) {
     // A whole number of workgroups: all threads of one leave, or none.
-    if CUBE_POS * CUBE_DIM as usize >= sizes.threads {
+    if CUBE_POS * CUBE_DIM as usize + sizes.first >= sizes.threads {
         terminate!();
     }
-    let place = place(ABSOLUTE_POS, &sizes, rows);
+    let place = place(ABSOLUTE_POS + sizes.first, &sizes, rows);
     let mut running = begin::<F, N>(q, &place, &sizes, lanes, rows);
     let mut keys = Shared::<[Vector<F, N>]>::new_slice(tile * lanes);
     let mut values = Shared::<[Vector<F, N>]>::new_slice(tile * lanes);

@@ -35,8 +35,9 @@ pub(super) fn attention_tiled<F: Float, M: Numeric, N: Size>(
     #[comptime] windowed: bool,
     #[define(F, M)] _types: [ElemType; 2],
 ) {
-    // `groups` counts tiles of queries of a head here, `threads` workgroups.
-    if CUBE_POS >= sizes.threads {
+    // `groups` counts tiles of queries of a head here, `first` and `threads` workgroups.
+    let workgroup = CUBE_POS + sizes.first;
+    if workgroup >= sizes.threads {
         terminate!();
     }
     let stride = comptime!(lanes + 1);
@@ -51,9 +52,9 @@ pub(super) fn attention_tiled<F: Float, M: Numeric, N: Size>(
 
     let unit = UNIT_POS as usize;
     let (across, down) = (unit % SIDE, unit / SIDE);
-    let pair = CUBE_POS / sizes.groups;
+    let pair = workgroup / sizes.groups;
     let (batch, head) = (pair / sizes.heads, pair % sizes.heads);
-    let first = (CUBE_POS % sizes.groups) * queries;
+    let first = (workgroup % sizes.groups) * queries;
 
     let scale = Vector::<f32, N>::new(f32::new(comptime!(1.0 / ((lanes * 4) as f32).sqrt())));
     let mut load = unit;

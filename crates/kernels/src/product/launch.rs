@@ -5,6 +5,7 @@ use super::tiling::{Activation, Plan, Tiling};
 use super::with_last;
 use super::{epilogue, register, shared};
 use crate::launch::{UNITS, empty, workgroups};
+use crate::pieces::{launched, pieces};
 use burn::backend::TensorMetadata;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
@@ -32,6 +33,13 @@ struct Extents {
     batched_right: bool,
     /// Height and width of the map, for a convolution.
     image: Option<(usize, usize)>,
+}
+
+impl Extents {
+    fn operations(&self) -> u64 {
+        let taps = if self.image.is_some() { 9 } else { 1 };
+        (2 * self.batch * self.m * self.k * taps * self.n) as u64
+    }
 }
 
 /// `x [.., k] x weight [k, n] (+ bias [n])`
@@ -125,11 +133,6 @@ fn product(
     let (rows, columns) = tiling.per_thread();
     let (threads_x, threads_y) = tiling.workgroup();
     let (k, n) = (k / across_k, n / across_n);
-    let count = CubeCount::Static(
-        n.div_ceil(threads_x * columns) as u32,
-        m.div_ceil(threads_y * rows) as u32,
-        batch as u32,
-    );
     let dim = CubeDim::new_2d(threads_x as u32, threads_y as u32);
     let (height, width) = extents.image.unwrap_or((1, 1));
     let image = extents.image.is_some();
@@ -139,57 +142,71 @@ fn product(
         0
     };
     let client = out.client.clone();
-    let bias = bias.map(CubeTensor::into_buffer_arg);
-    // In bounds by construction: past the edges the kernels repeat the last row or column and store nothing.
-    unsafe {
-        if tiling.is_shared() {
-            shared::product::launch_unchecked(
-                &client,
-                count,
-                dim,
-                4,
-                a.into_buffer_arg(),
-                b.into_buffer_arg(),
-                bias.into(),
-                out.clone().into_buffer_arg(),
-                m as u32,
-                k as u32,
-                n as u32,
-                k as u32,
-                (m * k) as u32,
-                b_batch as u32,
-                height as u32,
-                width as u32,
-                rows,
-                columns,
-                threads_x,
-                threads_y,
-                image,
-                plan.activation,
-            );
-        } else {
-            register::product::launch_unchecked(
-                &client,
-                count,
-                dim,
-                across_k,
-                across_n,
-                a.into_buffer_arg(),
-                b.into_buffer_arg(),
-                bias.into(),
-                out.clone().into_buffer_arg(),
-                m as u32,
-                k as u32,
-                n as u32,
-                b_batch as u32,
-                height as u32,
-                width as u32,
-                rows,
-                columns,
-                image,
-                plan.activation,
-            );
+    let (across, down) = (
+        n.div_ceil(threads_x * columns),
+        m.div_ceil(threads_y * rows),
+    );
+    let operations = extents.operations();
+    for piece in pieces(operations, down) {
+        let count = CubeCount::Static(across as u32, piece.len() as u32, batch as u32);
+        let first_workgroup = piece.start as u32;
+        let (a, b) = (a.clone().into_buffer_arg(), b.clone().into_buffer_arg());
+        let bias = bias.clone().map(CubeTensor::into_buffer_arg);
+        let out = out.clone().into_buffer_arg();
+        // In bounds by construction: past the edges the kernels repeat the last row or column and store nothing.
+        unsafe {
+            if tiling.is_shared() {
+                shared::product::launch_unchecked(
+                    &client,
+                    count,
+                    dim,
+                    4,
+                    a,
+                    b,
+                    bias.into(),
+                    out,
+                    m as u32,
+                    k as u32,
+                    n as u32,
+                    k as u32,
+                    (m * k) as u32,
+                    b_batch as u32,
+                    first_workgroup,
+                    height as u32,
+                    width as u32,
+                    rows,
+                    columns,
+                    threads_x,
+                    threads_y,
+                    image,
+                    plan.activation,
+                );
+            } else {
+                register::product::launch_unchecked(
+                    &client,
+                    count,
+                    dim,
+                    across_k,
+                    across_n,
+                    a,
+                    b,
+                    bias.into(),
+                    out,
+                    m as u32,
+                    k as u32,
+                    n as u32,
+                    b_batch as u32,
+                    first_workgroup,
+                    height as u32,
+                    width as u32,
+                    rows,
+                    columns,
+                    image,
+                    plan.activation,
+                );
+            }
         }
+        launched(&client, operations * piece.len() as u64 / down as u64);
     }
     out
 }
@@ -254,6 +271,7 @@ fn product_in_parts(
             k as u32,
             part as u32,
             (part * 4 * n) as u32,
+            0,
             1,
             1,
             rows,
@@ -277,6 +295,7 @@ fn product_in_parts(
             plan.activation,
         );
     }
+    launched(&client, extents.operations());
     out
 }
 

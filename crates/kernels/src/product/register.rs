@@ -10,7 +10,7 @@ use cubecl::prelude::*;
 /// One product, or a batch of them along the grid's third axis.
 ///
 /// `VK` and `VN` are vector sizes along the inner dimension and along columns, `k` and `n` counts of such vectors.
-/// With `image` set, `a` is a map `[batch, height, width, channels]` and `k` counts the channels' vectors.
+/// `first_workgroup` is that of this dispatch along rows. With `image` set, `a` is a map `[batch, height, width, channels]` and `k` counts the channels' vectors.
 #[cube(launch_unchecked)]
 pub fn product<VK: Size, VN: Size>(
     a: &[Vector<f32, VK>],
@@ -21,6 +21,7 @@ pub fn product<VK: Size, VN: Size>(
     k: u32,
     n: u32,
     b_batch: u32,
+    first_workgroup: u32,
     height: u32,
     width: u32,
     #[comptime] rows: usize,
@@ -30,7 +31,8 @@ pub fn product<VK: Size, VN: Size>(
 ) {
     // Rows of a thread lie together, so that threads past the last row have nothing to do; columns of neighbouring
     // threads lie together, so that they are read at once.
-    let first_row = ABSOLUTE_POS_Y * comptime!(rows as u32);
+    let first_row =
+        ((CUBE_POS_Y + first_workgroup) * CUBE_DIM_Y + UNIT_POS_Y) * comptime!(rows as u32);
     let first_column = CUBE_POS_X * CUBE_DIM_X * comptime!(columns as u32) + UNIT_POS_X;
     let batch = CUBE_POS_Z;
     if first_row >= m || first_column >= n {

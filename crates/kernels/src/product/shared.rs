@@ -25,6 +25,7 @@ pub fn product<V: Size>(
     a_row: u32,
     a_batch: u32,
     b_batch: u32,
+    first_workgroup: u32,
     height: u32,
     width: u32,
     #[comptime] rows: usize,
@@ -44,7 +45,7 @@ pub fn product<V: Size>(
     let mut right_tile = Shared::<[Vector<f32, V>]>::new_slice(comptime!(tile_columns * DEPTH * 4));
 
     let batch = CUBE_POS_Z;
-    let top = CUBE_POS_Y * comptime!(tile_rows as u32);
+    let top = (CUBE_POS_Y + first_workgroup) * comptime!(tile_rows as u32);
     let side = CUBE_POS_X * comptime!(tile_columns as u32);
 
     let mut sums = Array::<Vector<f32, V>>::new(comptime!(rows * columns));

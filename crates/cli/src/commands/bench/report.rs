@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use medsam3_model::burn::tensor::Device;
+use medsam3_model::kernels::pieces::largest_dispatch;
 use serde::Serialize;
 
 pub use kernels::shares;
@@ -127,6 +128,8 @@ pub struct AdapterReport {
     self_test: Vec<kernels::Checked>,
     kernels: Part<kernels::Kernels>,
     full_model: Vec<Part<full_model::Run>>,
+    /// Floating-point operations of the largest dispatch of products and attention in all of it.
+    largest_dispatch: u64,
     default_model: Part<StageReport>,
     training: Part<training::Training>,
     pytorch: Vec<Part<peer::Peer>>,
@@ -170,6 +173,7 @@ pub fn run(folder: &Path, device: DeviceChoice, options: &Options) -> Result<()>
         self_test,
         kernels,
         full_model,
+        largest_dispatch: largest_dispatch(),
         default_model,
         training,
         pytorch,

@@ -41,8 +41,8 @@ pub struct Kernels {
     pub peak_gflops: f64,
     pub chosen: Choice,
     pub kernels: Vec<Timed>,
-    /// Of the variants in use.
-    pub longest_dispatch_seconds: f64,
+    /// Of a kernel in the variants in use, in all its dispatches.
+    pub longest_seconds: f64,
 }
 
 /// A kernel at a shape.
@@ -103,7 +103,7 @@ pub fn shares(device: &Device) -> Result<Kernels> {
     Ok(Kernels {
         peak_gflops,
         chosen,
-        longest_dispatch_seconds: kernels
+        longest_seconds: kernels
             .iter()
             .map(|kernel| kernel.seconds)
             .fold(0.0, f64::max),

@@ -88,9 +88,10 @@ fn kernels(f: &mut String, report: &AdapterReport) -> fmt::Result {
     };
     writeln!(
         f,
-        "Peak {:.1} TFLOP/s (multiply-adds in registers); longest dispatch {:.1} ms.\n",
+        "Peak {:.1} TFLOP/s (multiply-adds in registers); largest dispatch {:.1} GFLOP; longest kernel {:.1} ms.\n",
         kernels.peak_gflops / 1e3,
-        kernels.longest_dispatch_seconds * 1e3
+        report.largest_dispatch as f64 / 1e9,
+        kernels.longest_seconds * 1e3
     )?;
     writeln!(
         f,
