@@ -2,8 +2,8 @@
 //! `8 * rows` queries of one head and streams over tiles of 32 keys. A thread sums `rows` x 4 scores, then `rows` x 8
 //! channels of the results, so that every value it reads from shared memory serves several products.
 //!
-//! `N` channels make a vector, `lanes` vectors a head. Rows of a tile are one vector longer than what they hold, so that
-//! neighbouring threads read from different banks. Sums are f32.
+//! `N` channels make a vector, `lanes` vectors a head. Rows of keys and scores are one vector longer than what they
+//! hold, so that neighbouring threads read from different banks; of queries they read the same one. Sums are f32.
 
 use super::kernel::{LEFT_OUT, LOWEST, SPOILT, Sizes, grid_row};
 use cubecl::prelude::*;
@@ -18,7 +18,7 @@ const SCORES: usize = SIDE + 1;
 /// Bytes of shared memory that a workgroup takes: queries, keys or values, scores, and one number per query.
 pub(super) fn shared_bytes(rows: usize, lanes: usize) -> usize {
     let queries = SIDE * rows;
-    16 * ((queries + KEYS) * (lanes + 1) + queries * SCORES) + 4 * queries
+    16 * (queries * lanes + KEYS * (lanes + 1) + queries * SCORES) + 4 * queries
 }
 
 #[cube(launch_unchecked)]
@@ -43,7 +43,7 @@ pub(super) fn attention_tiled<F: Float, M: Numeric, N: Size>(
     let stride = comptime!(lanes + 1);
     let queries = comptime!(SIDE * rows);
     let vectors = comptime!(lanes.div_ceil(SIDE));
-    let mut query_tile = Shared::<[Vector<f32, N>]>::new_slice(comptime!(queries * stride));
+    let mut query_tile = Shared::<[Vector<f32, N>]>::new_slice(comptime!(queries * lanes));
     // Keys, then values.
     let mut key_tile = Shared::<[Vector<f32, N>]>::new_slice(comptime!(KEYS * stride));
     let mut scores = Shared::<[Vector<f32, N>]>::new_slice(comptime!(queries * SCORES));
@@ -61,8 +61,7 @@ pub(super) fn attention_tiled<F: Float, M: Numeric, N: Size>(
     while load < queries * lanes {
         let row = min(first + load / lanes, sizes.queries - 1);
         let from = (batch * sizes.queries + row) * sizes.width + head * lanes + load % lanes;
-        query_tile[load / lanes * stride + load % lanes] =
-            Vector::<f32, N>::cast_from(q[from]) * scale;
+        query_tile[load] = Vector::<f32, N>::cast_from(q[from]) * scale;
         load += comptime!(SIDE * SIDE);
     }
 
@@ -90,10 +89,11 @@ pub(super) fn attention_tiled<F: Float, M: Numeric, N: Size>(
             load += comptime!(SIDE * SIDE);
         }
         sync_cube();
-        let mut products = Array::<Vector<f32, N>>::new(comptime!(rows * 4));
+        // One number each, not a vector of partial sums: registers are what limits the queries of a thread.
+        let mut products = Array::<f32>::new(comptime!(rows * 4));
         #[unroll]
         for i in 0..comptime!(rows * 4) {
-            products[i] = Vector::<f32, N>::zeroed();
+            products[i] = f32::new(0.0);
         }
         #[unroll]
         for l in 0..lanes {
@@ -104,10 +104,14 @@ pub(super) fn attention_tiled<F: Float, M: Numeric, N: Size>(
             }
             #[unroll]
             for r in 0..rows {
-                let query = query_tile[(r * SIDE + down) * stride + l];
+                let query = query_tile[(r * SIDE + down) * lanes + l];
                 #[unroll]
                 for c in 0..4usize {
-                    products[r * 4 + c] += query * keys[c];
+                    #[unroll]
+                    for channel in 0..4usize {
+                        products[r * 4 + c] =
+                            products[r * 4 + c] + query.extract(channel) * keys[c].extract(channel);
+                    }
                 }
             }
         }
@@ -119,9 +123,7 @@ pub(super) fn attention_tiled<F: Float, M: Numeric, N: Size>(
             for c in 0..4usize {
                 let key = first_key + across * 4 + c;
                 let there = min(key, sizes.keys - 1);
-                let p = products[r * 4 + c];
-                let mut s =
-                    p.extract(0usize) + p.extract(1usize) + (p.extract(2usize) + p.extract(3usize));
+                let mut s = products[r * 4 + c];
                 #[comptime]
                 let added = match bias {
                     ComptimeOption::Some(bias) => {
