@@ -3,7 +3,7 @@
 //! Never decided by an adapter's name. A [`Measurement`] is plain JSON: natively a file in the user's cache, in a browser
 //! something that the page stores and hands back. Until one is set, every adapter gets what is safe everywhere.
 
-use crate::attention::{Variant, attention, candidates, choose};
+use crate::attention::{Variant, attention, candidates, choose, fits};
 use crate::clock::{Clock, first};
 use crate::pieces::{self, MOST_OPERATIONS};
 use crate::product::{Activation, Tiling, linear_as};
@@ -169,7 +169,7 @@ pub async fn measure(device: &Device) -> Measurement {
     })
     .collect();
     let attention: Vec<AttentionTiming> =
-        rounds(&candidates(), &ATTENTIONS, async |variant, shape, best| {
+        rounds(&forms(device), &ATTENTIONS, async |variant, shape, best| {
             attention_seconds(variant, shape, clock, best, device).await
         })
         .await
@@ -191,6 +191,16 @@ pub async fn measure(device: &Device) -> Measurement {
         timings,
         attention,
     }
+}
+
+/// The variants of attention that the adapter has the memory for.
+fn forms(device: &Device) -> Vec<Variant> {
+    let mut forms = candidates().to_vec();
+    if let DispatchDevice::Cube(device) = device.as_dispatch() {
+        let client = device.client();
+        forms.retain(|form| fits(*form, HEAD, &client));
+    }
+    forms
 }
 
 /// Times `candidates` on problem after problem, until one takes long enough to tell them apart; each problem is left to

@@ -11,6 +11,7 @@ use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
+use cubecl::client::Client;
 use cubecl::prelude::*;
 
 /// Channels of a vector.
@@ -223,18 +224,20 @@ fn launch(
 
 /// The variant, or one of less shared memory where the adapter has too little for it.
 fn fitting(variant: Variant, lanes: usize, out: &CubeTensor) -> Variant {
-    let most = out.client.properties().hardware.max_shared_memory_size;
-    let fits = |rows| tiled::shared_bytes(rows, lanes) <= most;
-    match variant.form {
-        Form::Tiled if !fits(variant.rows) => Variant {
-            form: if fits(FEWEST_ROWS) {
-                Form::Tiled
-            } else {
-                Form::Shared
-            },
-            rows: if fits(FEWEST_ROWS) { FEWEST_ROWS } else { 1 },
-            ..variant
-        },
-        _ => variant,
-    }
+    let smaller = [(Form::Tiled, FEWEST_ROWS), (Form::Shared, 1)];
+    let smaller = smaller.map(|(form, rows)| Variant {
+        form,
+        rows,
+        ..variant
+    });
+    let mut variants = [variant].into_iter().chain(smaller);
+    variants
+        .find(|variant| fits(*variant, lanes * LANES, &out.client))
+        .unwrap_or(variant)
+}
+
+/// Whether an adapter has the shared memory that a variant takes for heads of so many channels.
+pub(crate) fn fits(variant: Variant, channels: usize, client: &Client) -> bool {
+    let most = client.properties().hardware.max_shared_memory_size;
+    variant.form != Form::Tiled || tiled::shared_bytes(variant.rows, channels / LANES) <= most
 }

@@ -17,6 +17,7 @@ use crate::route::{Kernel, Route, route};
 use crate::{Rope, cpu, gradient, rope_qkv};
 use burn::backend::Dispatch;
 use burn::tensor::{Bool, FloatDType, Tensor};
+pub(crate) use custom::fits;
 use custom::{AttentionOps as _, Extra};
 
 /// Most channels of a head that the kernel holds in registers; all of SAM 3's heads have at most 64.

@@ -31,14 +31,12 @@ pub struct Variant {
 static CHOSEN: AtomicU32 = AtomicU32::new(0);
 
 /// Variants worth measuring.
-pub fn candidates() -> [Variant; 7] {
+pub fn candidates() -> [Variant; 5] {
     [
         (Form::Registers, 4),
         (Form::Registers, 2),
         (Form::Shared, 1),
-        (Form::Shared, 2),
         (Form::Tiled, 4),
-        (Form::Tiled, 6),
         (Form::Tiled, 8),
     ]
     .map(|(form, rows)| Variant {

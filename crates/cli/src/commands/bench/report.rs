@@ -75,6 +75,10 @@ enum Part<T> {
 }
 
 impl<T> Part<T> {
+    const NOT_YET: Self = Self::Skipped {
+        skipped: "not measured yet",
+    };
+
     fn of(name: &str, started: Instant, work: impl FnOnce() -> Result<T>) -> Self {
         note!("{:>5.0} s  {name}", started.elapsed().as_secs_f64());
         match work() {
@@ -152,42 +156,60 @@ pub fn run(folder: &Path, device: DeviceChoice, options: &Options) -> Result<()>
     let adapter = adapter::describe(&chosen)?;
     let is_software = adapter.is_software;
     let options = &options.settled(is_software);
-    let pytorch = peer::all(started, options);
-    let self_test = kernels::self_test(device);
-    let kernels = Part::of("kernels", started, || shares(device));
-    let full_model = full_model::all(started, options, device)?;
-    let default_model = Part::of("default model", started, || {
+    let mut report = AdapterReport {
+        program: concat!("medsam3 ", env!("CARGO_PKG_VERSION")),
+        adapter,
+        kernel_tests,
+        self_test: kernels::self_test(device),
+        kernels: Part::of("kernels", started, || shares(device)),
+        full_model: Vec::new(),
+        largest_dispatch: 0,
+        default_model: Part::NOT_YET,
+        training: Part::NOT_YET,
+        pytorch: Vec::new(),
+        seconds: 0.0,
+    };
+    // Written after every part: a lent machine may be gone before the last one.
+    report.write(folder, started)?;
+    for step in full_model::steps(options)? {
+        report
+            .full_model
+            .push(full_model::run(started, options, device, &step));
+        report.largest_dispatch = largest_dispatch();
+        report.write(folder, started)?;
+    }
+    report.default_model = Part::of("default model", started, || {
         default_model(options, device, &chosen.name)
     });
-    let training = Part::of_option(
+    report.write(folder, started)?;
+    report.pytorch = peer::all(started, options);
+    report.write(folder, started)?;
+    report.training = Part::of_option(
         "training",
         started,
         options.training.as_deref(),
         "no configuration was named (--training)",
         |config| training::run(config, is_software),
     );
-    let report = AdapterReport {
-        program: concat!("medsam3 ", env!("CARGO_PKG_VERSION")),
-        adapter,
-        kernel_tests,
-        self_test,
-        kernels,
-        full_model,
-        largest_dispatch: largest_dispatch(),
-        default_model,
-        training,
-        pytorch,
-        seconds: started.elapsed().as_secs_f64(),
-    };
-    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    let text = markdown::render(&report);
-    let json = serde_json::to_string_pretty(&report)?;
-    for (name, content) in [("report.json", &json), ("report.md", &text)] {
-        let path = folder.join(name);
-        std::fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
-    }
+    let text = report.write(folder, started)?;
     crate::terminal::write(format_args!("{text}"))?;
     Ok(())
+}
+
+impl AdapterReport {
+    /// Writes both files as far as the report has come; gives the text.
+    fn write(&mut self, folder: &Path, started: Instant) -> Result<String> {
+        self.seconds = started.elapsed().as_secs_f64();
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        let text = markdown::render(self);
+        let json = serde_json::to_string_pretty(self)?;
+        for (name, content) in [("report.json", &json), ("report.md", &text)] {
+            let path = folder.join(name);
+            std::fs::write(&path, content)
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
+        Ok(text)
+    }
 }
 
 fn default_model(options: &Options, device: &Device, name: &str) -> Result<StageReport> {

@@ -34,33 +34,44 @@ pub struct Run {
     pub device_bytes: Option<u64>,
 }
 
-/// Every precision that the device holds, at every side.
-pub fn all(started: Instant, options: &Options, device: &Device) -> Result<Vec<Part<Run>>> {
+/// What is run: a configuration in a precision.
+pub struct Step {
+    config: Sam3Config,
+    precision: Precision,
+}
+
+/// Every precision at every side.
+pub fn steps(options: &Options) -> Result<Vec<Step>> {
     let preset = Sam3Config::preset(options.preset())
         .with_context(|| format!("there is no preset {}", options.preset()))?;
-    let sides = if options.sides.is_empty() {
-        vec![preset.image_side]
-    } else {
-        options.sides.clone()
+    let sides = match options.sides.as_slice() {
+        [] => &[preset.image_side],
+        sides => sides,
     };
-    let mut runs = Vec::new();
+    let mut steps = Vec::new();
     for precision in [Precision::F32, Precision::F16, Precision::Q8] {
-        if precision == Precision::F16 && !device.supports_dtype(DType::F16) {
-            runs.push(Part::Skipped {
-                skipped: "the device has no 16-bit floats",
-            });
-            continue;
-        }
-        for &side in &sides {
+        for &side in sides {
             let config = preset.clone().with_image_side(side)?;
-            let name = format!("{} at {side}, {precision:?}", options.preset());
-            runs.push(Part::of(&name, started, || {
-                run(&config, options, precision, device)
-            }));
-            device.memory_cleanup();
+            steps.push(Step { config, precision });
         }
     }
-    Ok(runs)
+    Ok(steps)
+}
+
+/// One step, where the device holds its precision.
+pub fn run(started: Instant, options: &Options, device: &Device, step: &Step) -> Part<Run> {
+    if step.precision == Precision::F16 && !device.supports_dtype(DType::F16) {
+        return Part::Skipped {
+            skipped: "the device has no 16-bit floats",
+        };
+    }
+    let (side, precision) = (step.config.image_side, step.precision);
+    let name = format!("{} at {side}, {precision:?}", options.preset());
+    let run = Part::of(&name, started, || {
+        time(&step.config, options, precision, device)
+    });
+    device.memory_cleanup();
+    run
 }
 
 /// Weights of a generator in the precision.
@@ -95,7 +106,7 @@ fn quantised(values: Vec<f32>, shape: &[usize]) -> Values {
     }
 }
 
-fn run(
+fn time(
     config: &Sam3Config,
     options: &Options,
     precision: Precision,

@@ -73,6 +73,13 @@ pub fn shares(device: &Device) -> Result<Kernels> {
     } else {
         Some(pollster::block_on(peak(device)).context("the adapter gave no peak")?)
     };
+    if let Some(peak) = peak {
+        anyhow::ensure!(
+            peak > SLOWEST,
+            "left out: at {:.1} GFLOP/s, this adapter's peak, each kernel would take minutes",
+            peak / 1e9
+        );
+    }
     let is_slow = peak.is_none_or(|peak| peak < SLOW);
     let chosen = Choice::of(device);
     let mut kernels = Vec::new();
@@ -110,6 +117,9 @@ pub fn shares(device: &Device) -> Result<Kernels> {
         kernels,
     })
 }
+
+/// Operations per second below which the full model's shapes are left out.
+const SLOWEST: f64 = 10e9;
 
 /// Operations per second below which an adapter is a processor in disguise, and each variant takes seconds.
 const SLOW: f64 = 0.2e12;
