@@ -10,7 +10,7 @@ from pydicom.sr._concepts_dict import concepts
 
 ROOT = pathlib.Path(__file__).parents[2]
 KNOWN = {code for codes in concepts["SCT"].values() for code in codes}
-# Not in pydicom: myocardium and intervertebral disc, after SNOMED CT's own browser.
+# Not in pydicom: myocardium and intervertebral disc, as public FHIR resources and segmentation scripts have them.
 KNOWN |= {"74281007", "360499006"}
 MORPHOLOGIC = """polyp pneumothorax lesion melanoma nodule hemorrhage glioblastoma mass cyst abscess edema necrosis
  thrombus clot embolus scar neoplasm effusion embolism aneurysm dissection plaque hematoma carcinoma psoriasis

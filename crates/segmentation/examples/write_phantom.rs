@@ -1,7 +1,9 @@
 //! Writes an asymmetric phantom over every series in a folder, in every format, for the independent readers
 //! of tests/segmentation: `cargo run -p medsam3-segmentation --example write_phantom -- INPUT OUTPUT`.
-//! Beside each series lies `truth.bin`, one byte per voxel, `[segment, slice, frame, row, column]`.
+//! Beside each series lie `truth.bin`, one byte per voxel, `[segment, slice, frame, row, column]`, and `pictures.csv`,
+//! the picture of each slice and frame: SOP Instance UID, frame in the file, tile of a mosaic (from 0).
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::Path;
@@ -11,6 +13,7 @@ use medsam3_imaging::{Mask, Window};
 use medsam3_segmentation::{
     DicomOptions, Origin, Segment, Segmentation, SegmentationError, Stamp, label_table, measure,
     write_csv, write_json, write_label_map, write_rtstruct, write_seg, write_segment_nifti,
+    write_sr,
 };
 
 /// Whether a voxel is inside of a segment; no two mirror images are alike.
@@ -72,6 +75,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         fs::write(folder.join("truth.bin"), truth)?;
+        let mut pictures = String::from("slice,frame,instance,number,tile\n");
+        for (slice, frame) in
+            (0..grid.slices).flat_map(|slice| (0..grid.frames).map(move |frame| (slice, frame)))
+        {
+            if let Some(info) = series.picture_info(slice, frame) {
+                let tile = info.tile.map_or_else(String::new, |tile| tile.to_string());
+                let (instance, number) = (info.sop_instance, info.frame);
+                writeln!(pictures, "{slice},{frame},{instance},{number},{tile}")?;
+            }
+        }
+        fs::write(folder.join("pictures.csv"), pictures)?;
         let create = |name: &str| File::create(folder.join(name)).map(BufWriter::new);
         let said = |what: &str, result: Result<(), SegmentationError>| match result {
             Ok(()) => println!("{what}: written"),
@@ -99,6 +113,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             );
         }
         let measured = measure(&series, &document)?;
+        let report = DicomOptions::new(Stamp::now()?);
+        let seg = options.stamp;
+        let file = create("report.dcm")?;
+        said(
+            "report",
+            write_sr(&series, &document, &measured, &seg, &report, file),
+        );
+        let anonymous = DicomOptions {
+            deidentify: true,
+            ..DicomOptions::new(Stamp::now()?)
+        };
+        let file = create("report-deidentified.dcm")?;
+        said(
+            "de-identified report",
+            write_sr(&series, &document, &measured, &seg, &anonymous, file),
+        );
         write_csv(&document, &measured, create("measurements.csv")?)?;
         write_json(&document, &measured, create("measurements.json")?)?;
         // Without the overlapping segment.

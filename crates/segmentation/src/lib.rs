@@ -1,5 +1,5 @@
 //! What was found, as a document: segments over the pictures of a series, measured, compared with a
-//! reference, and written as DICOM SEG, RT Structure Set, NIfTI, PNG, CSV and JSON.
+//! reference, and written as DICOM SEG, RT Structure Set, Structured Report, NIfTI, PNG, CSV and JSON.
 //!
 //! Knows series and masks, no tensor, no model and no file: writers take an output, readers take bytes.
 //!
@@ -45,7 +45,7 @@ mod table;
 mod terms;
 
 pub use compare::{Comparison, Overlap, compare, dice, hd95_px, iou, nsd, overlap, percentile};
-pub use dicom::{DicomOptions, Stamp, write_rtstruct, write_seg};
+pub use dicom::{DicomOptions, Stamp, write_rtstruct, write_seg, write_sr};
 pub use document::{Grid, Place, Segment, Segmentation};
 pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
 pub use error::SegmentationError;

@@ -16,6 +16,17 @@ pub enum Method {
     Manual,
 }
 
+impl Method {
+    /// As Segment Algorithm Type and ROI Generation Algorithm (3006,0036) have it.
+    pub(crate) fn defined_term(self) -> &'static str {
+        match self {
+            Self::Automatic => "AUTOMATIC",
+            Self::Semiautomatic => "SEMIAUTOMATIC",
+            Self::Manual => "MANUAL",
+        }
+    }
+}
+
 /// Who made a segment, and how.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Origin {

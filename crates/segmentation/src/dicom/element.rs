@@ -45,6 +45,7 @@ impl Item {
                 if element
                     .to_str()
                     .is_ok_and(|text| text.trim_end().len() != 4) => {}
+            VR::DA if element.to_date().is_err() && element.value().multiplicity() > 0 => {}
             _ => self.copy(element),
         }
     }
@@ -90,6 +91,11 @@ impl Item {
 
     pub(super) fn integer(&mut self, tag: Tag, value: i64) -> &mut Self {
         self.put(tag, VR::IS, value.to_string());
+        self
+    }
+
+    pub(super) fn double(&mut self, tag: Tag, value: f64) -> &mut Self {
+        self.put(tag, VR::FD, PrimitiveValue::from(value));
         self
     }
 

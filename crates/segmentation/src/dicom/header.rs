@@ -1,4 +1,4 @@
-//! What segmentations and structure sets have in common: patient, study, series, equipment and identity
+//! What segmentations, structure sets and reports have in common: patient, study, series, equipment and identity
 //! (PS3.3 C.7.1 to C.7.5, C.12.1), with the patient of the series or without any.
 
 use dicom_core::VR;
@@ -104,7 +104,6 @@ fn patient_and_study(item: &mut Item, source: &SourceSeries<'_>, options: &Dicom
             );
     }
     if source.series.study_uid().is_none() {
-        let study = options.stamp.uid("study");
-        item.text(tags::STUDY_INSTANCE_UID, VR::UI, &study);
+        item.text(tags::STUDY_INSTANCE_UID, VR::UI, &source.study_uid());
     }
 }

@@ -1,4 +1,4 @@
-//! DICOM objects that refer to a series: segmentations and structure sets. What they share is here: options,
+//! DICOM objects that refer to a series: segmentations, structure sets and reports of measurements. What they share is here: options,
 //! identity, patient and study (taken from the series, as the standard asks), and the writing of a file.
 
 mod color;
@@ -6,13 +6,16 @@ mod element;
 mod file;
 mod header;
 mod pixels;
+mod reference;
 mod rtstruct;
 mod seg;
 mod source;
+mod sr;
 mod stamp;
 
 pub(crate) use color::rgb;
 pub use header::DicomOptions;
 pub use rtstruct::write_rtstruct;
 pub use seg::write_seg;
+pub use sr::write_sr;
 pub use stamp::Stamp;

@@ -12,12 +12,12 @@ use medsam3_imaging::{Orientation, Vector};
 use super::element::Item;
 use super::file;
 use super::header::{DicomOptions, header};
-use super::seg::reference;
+use super::reference::{picture_reference, reference};
+use super::seg::description;
 use super::source::SourceSeries;
 use crate::contour;
 use crate::document::{Segment, Segmentation};
 use crate::error::SegmentationError;
-use crate::origin::Method;
 
 const FORMAT: &str = "RT Structure Set";
 
@@ -34,8 +34,7 @@ pub fn write_rtstruct(
     options: &DicomOptions,
     mut output: impl Write,
 ) -> Result<(), SegmentationError> {
-    segmentation.check_series(series)?;
-    let source = SourceSeries::read(series, FORMAT)?;
+    let source = SourceSeries::of(series, segmentation, FORMAT)?;
     let refuse = |detail| SegmentationError::NotWritable {
         format: FORMAT,
         detail,
@@ -124,11 +123,7 @@ fn referenced_frame(item: &mut Item, source: &SourceSeries<'_>, frame_of_referen
 
 /// Structure Set ROI (C.8.8.5).
 fn region(segment: &Segment, number: i64, frame_of_reference: &str) -> Item {
-    let method = match segment.origin.method {
-        Method::Automatic => "AUTOMATIC",
-        Method::Semiautomatic => "SEMIAUTOMATIC",
-        Method::Manual => "MANUAL",
-    };
+    let method = segment.origin.method.defined_term();
     let mut item = Item::new();
     item.integer(tags::ROI_NUMBER, number)
         .text(
@@ -137,11 +132,7 @@ fn region(segment: &Segment, number: i64, frame_of_reference: &str) -> Item {
             frame_of_reference,
         )
         .text(tags::ROI_NAME, VR::LO, &segment.name)
-        .text(
-            tags::ROI_DESCRIPTION,
-            VR::ST,
-            &super::seg::description(segment),
-        )
+        .text(tags::ROI_DESCRIPTION, VR::ST, &description(segment))
         .text(tags::ROI_GENERATION_ALGORITHM, VR::CS, method);
     if let Some(model) = &segment.origin.model {
         item.text(tags::ROI_GENERATION_DESCRIPTION, VR::LO, model);
@@ -180,10 +171,7 @@ fn polygons(
             continue;
         };
         for polygon in contour::polygons(runs, source.series.columns()) {
-            let mut image = reference(&instance);
-            if let Some(number) = instance.frame_number {
-                image.integer(tags::REFERENCED_FRAME_NUMBER, i64::from(number));
-            }
+            let image = picture_reference(&instance);
             let mut item = Item::new();
             item.sequence(tags::CONTOUR_IMAGE_SEQUENCE, vec![image])
                 .text(tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, "CLOSED_PLANAR")

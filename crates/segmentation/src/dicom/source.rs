@@ -2,13 +2,13 @@
 //! compression, and of each picture its instance, frame and plane.
 
 use dicom_core::Tag;
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use medsam3_imaging::series::{Kind, Problem, Series};
 use medsam3_imaging::{Orientation, Vector, dicom_attributes};
 
 use super::stamp::uid_of;
-use crate::document::Place;
+use crate::document::{Place, Segmentation};
 use crate::error::SegmentationError;
 
 /// Patient (PS3.3 C.7.1.1), clinical trial (C.7.1.3), study (C.7.2.1) and patient study (C.7.2.2) modules.
@@ -52,6 +52,29 @@ const OTHER: &[Tag] = &[
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
 ];
 
+/// Classes of images without the Multi-frame module (PS3.3 A.2 to A.4, A.6, A.8.1, A.21, A.26 to A.28, A.32.1 to
+/// A.32.4, A.32.11): a reference to one has no frame number. Files of them that hold a clip or the tiles of a mosaic
+/// are told apart by stack and temporal position, and by place.
+const SINGLE_FRAME: &[&str] = &[
+    uids::COMPUTED_RADIOGRAPHY_IMAGE_STORAGE,
+    uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
+    uids::DIGITAL_X_RAY_IMAGE_STORAGE_FOR_PROCESSING,
+    uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
+    uids::DIGITAL_MAMMOGRAPHY_X_RAY_IMAGE_STORAGE_FOR_PROCESSING,
+    uids::DIGITAL_INTRA_ORAL_X_RAY_IMAGE_STORAGE_FOR_PRESENTATION,
+    uids::DIGITAL_INTRA_ORAL_X_RAY_IMAGE_STORAGE_FOR_PROCESSING,
+    uids::CT_IMAGE_STORAGE,
+    uids::MR_IMAGE_STORAGE,
+    uids::ULTRASOUND_IMAGE_STORAGE,
+    uids::SECONDARY_CAPTURE_IMAGE_STORAGE,
+    uids::VL_ENDOSCOPIC_IMAGE_STORAGE,
+    uids::VL_MICROSCOPIC_IMAGE_STORAGE,
+    uids::VL_SLIDE_COORDINATES_MICROSCOPIC_IMAGE_STORAGE,
+    uids::VL_PHOTOGRAPHIC_IMAGE_STORAGE,
+    uids::DERMOSCOPIC_PHOTOGRAPHY_IMAGE_STORAGE,
+    uids::POSITRON_EMISSION_TOMOGRAPHY_IMAGE_STORAGE,
+];
+
 /// A series as another object refers to it.
 pub(super) struct SourceSeries<'a> {
     pub(super) series: &'a Series,
@@ -67,21 +90,24 @@ pub(super) struct SourceSeries<'a> {
 pub(super) struct Instance<'a> {
     pub(super) sop_class: &'a str,
     pub(super) sop_instance: &'a str,
-    /// From 1, where the file has several.
+    /// From 1, where the file has several and its class may have them.
     pub(super) frame_number: Option<u32>,
     pub(super) plane: Option<(Vector, Orientation)>,
 }
 
 impl<'a> SourceSeries<'a> {
-    /// Reads the header of the first picture.
+    /// Reads the header of the first picture of the series that a segmentation lies on.
     ///
     /// # Errors
     ///
-    /// [`SegmentationError::NotWritable`] for a series that is no DICOM or whose pictures have no identity.
-    pub(super) fn read(
+    /// [`SegmentationError::OtherSeries`], and [`SegmentationError::NotWritable`] for a series that is no DICOM or
+    /// whose pictures have no identity.
+    pub(super) fn of(
         series: &'a Series,
+        segmentation: &Segmentation,
         format: &'static str,
     ) -> Result<Self, SegmentationError> {
+        segmentation.check_series(series)?;
         let refuse = |detail| SegmentationError::NotWritable {
             format,
             detail,
@@ -129,15 +155,24 @@ impl<'a> SourceSeries<'a> {
         })
     }
 
+    /// Study Instance UID; of a series without one a UID that follows from the series, the same in every object.
+    pub(super) fn study_uid(&self) -> String {
+        self.series.study_uid().map_or_else(
+            || uid_of(&["study", self.series.uid().unwrap_or_default()]),
+            str::to_owned,
+        )
+    }
+
     /// A picture, `None` out of range.
     pub(super) fn instance(&self, place: Place) -> Option<Instance<'a>> {
         let picture = self.series.picture_info(place.slice, place.frame)?;
         let plane = picture.position.zip(picture.orientation);
+        let several = !SINGLE_FRAME.contains(&picture.sop_class) && self.has_many_frames(place);
         let number = u32::try_from(picture.frame).ok()?.checked_add(1)?;
         Some(Instance {
             sop_class: picture.sop_class,
             sop_instance: picture.sop_instance,
-            frame_number: self.has_many_frames(place).then_some(number),
+            frame_number: several.then_some(number),
             plane: plane.filter(|_| self.placed),
         })
     }
@@ -216,6 +251,12 @@ impl<'a> SourceSeries<'a> {
         positive(&self.attributes)
             .or_else(shared)
             .or_else(|| self.slice_spacing())
+    }
+
+    /// Whether frames of an image on this series can have planes: these must have a thickness (C.7.6.16.2.1), and
+    /// one that is made up would become a volume.
+    pub(super) fn makes_planes(&self) -> bool {
+        self.placed && self.slice_thickness().is_some()
     }
 
     /// Whether all pictures are parallel.

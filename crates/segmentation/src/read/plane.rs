@@ -51,18 +51,16 @@ pub(super) struct Pictures<'a> {
     pub(super) series: &'a Series,
     /// Of each slice; empty where the series has no places in the patient.
     planes: Vec<Plane>,
-    /// SOP Instance UID and frame in the file, from 0.
-    by_identity: HashMap<(&'a str, usize), Place>,
-    /// Frames of a file in the series.
-    counts: HashMap<&'a str, usize>,
+    /// Of each SOP Instance UID the pictures of the file: frame in the file, from 0, and place. The tiles of a
+    /// mosaic are of one frame.
+    by_instance: HashMap<&'a str, Vec<(usize, Place)>>,
     tolerance_mm: f64,
 }
 
 impl<'a> Pictures<'a> {
     pub(super) fn of(series: &'a Series) -> Self {
         let mut planes = Vec::new();
-        let mut by_identity = HashMap::new();
-        let mut counts = HashMap::new();
+        let mut by_instance: HashMap<&str, Vec<(usize, Place)>> = HashMap::new();
         let spacing = match series.spacing_mm() {
             Some([Some(column), Some(row), _]) => Some([column, row]),
             _ => None,
@@ -73,9 +71,8 @@ impl<'a> Pictures<'a> {
                     continue;
                 };
                 if !picture.sop_instance.is_empty() {
-                    let key = (picture.sop_instance, picture.frame);
-                    by_identity.insert(key, Place { slice, frame });
-                    *counts.entry(picture.sop_instance).or_insert(0) += 1;
+                    let of_file = by_instance.entry(picture.sop_instance).or_default();
+                    of_file.push((picture.frame, Place { slice, frame }));
                 }
                 let placed = picture.position.zip(picture.orientation).zip(spacing);
                 if let Some(((origin, orientation), spacing)) = placed
@@ -97,29 +94,26 @@ impl<'a> Pictures<'a> {
         Self {
             series,
             planes,
-            by_identity,
-            counts,
+            by_instance,
             tolerance_mm: step.map_or(0.5, |step| step * OFF_SLICE),
         }
     }
 
     /// Whether the series has a picture of this identity.
     pub(super) fn knows(&self, sop_instance: &str) -> bool {
-        self.counts.contains_key(sop_instance)
+        self.by_instance.contains_key(sop_instance)
     }
 
-    /// The picture of an instance; without a frame number only where it has one frame.
-    pub(super) fn find(&self, sop_instance: &str, frame: Option<usize>) -> Option<Place> {
-        let frame = match frame {
-            Some(frame) => frame,
-            None if self.counts.get(sop_instance) == Some(&1) => {
-                // Its only frame may be any.
-                let only = |key: &&(&str, usize)| key.0 == sop_instance;
-                self.by_identity.keys().find(only)?.1
-            }
-            None => return None,
-        };
-        self.by_identity.get(&(sop_instance, frame)).copied()
+    /// The pictures of an instance: of one of its frames, or of all.
+    pub(super) fn find(
+        &self,
+        sop_instance: &str,
+        frame: Option<usize>,
+    ) -> impl Iterator<Item = Place> {
+        let of_file = self.by_instance.get(sop_instance).into_iter().flatten();
+        of_file.filter_map(move |&(number, place)| {
+            frame.is_none_or(|wanted| wanted == number).then_some(place)
+        })
     }
 
     pub(super) fn plane(&self, slice: usize) -> Option<&Plane> {

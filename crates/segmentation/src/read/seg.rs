@@ -1,7 +1,7 @@
 //! DICOM segmentations on a series (PS3.3 A.51): each frame on the picture that it names, or at its place. A
 //! frame whose place contradicts the picture that it names is refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use medsam3_imaging::segmentation_file::{
     Code as FileCode, SegmentInfo, SegmentationFile, SegmentationFrame, SegmentationKind,
@@ -128,7 +128,6 @@ fn locate(
     pictures: &Pictures<'_>,
 ) -> Result<Option<(Place, Option<PixelMap>)>, SegmentationError> {
     let series = pictures.series;
-    let named = named(frame, pictures);
     let plane = match (frame.position, frame.orientation) {
         (Some(origin), Some(orientation)) => {
             let own = match series.spacing_mm() {
@@ -169,6 +168,7 @@ fn locate(
         ])
     });
     let same_size = size == [series.columns(), series.rows()];
+    let named = named(frame, slice, pictures);
     match (named, plane, slice) {
         // By place, and the frame of it by name.
         (named, Some(plane), Some(slice)) => {
@@ -213,26 +213,34 @@ fn contradiction() -> SegmentationError {
     }
 }
 
-/// The one picture that a frame names.
-fn named(frame: &SegmentationFrame, pictures: &Pictures<'_>) -> Option<Place> {
-    let mut places: Vec<Place> = Vec::new();
+/// The one picture that a frame names. Where it names several (a file with frames as a whole, or the many that a
+/// grid of its own was made from), the one of them in the slice that it lies in, else at its stack and temporal
+/// position.
+fn named(
+    frame: &SegmentationFrame,
+    slice: Option<usize>,
+    pictures: &Pictures<'_>,
+) -> Option<Place> {
+    let mut places = BTreeSet::new();
     for source in &frame.sources {
+        let uid = &source.sop_instance_uid;
         if source.frames.is_empty() {
-            places.extend(pictures.find(&source.sop_instance_uid, None));
+            places.extend(pictures.find(uid, None));
         }
-        places.extend(
-            source
-                .frames
-                .iter()
-                .filter_map(|&number| pictures.find(&source.sop_instance_uid, Some(number))),
-        );
+        for &number in &source.frames {
+            places.extend(pictures.find(uid, Some(number)));
+        }
     }
-    places.dedup();
-    match places.as_slice() {
-        &[only] => Some(only),
-        // Several pictures, as of a segmentation on a grid of its own: the place decides.
-        _ => None,
-    }
+    let only = |places: &BTreeSet<Place>| places.first().copied().filter(|_| places.len() == 1);
+    only(&places).or_else(|| {
+        let slice = slice.or(frame.stack_position);
+        places.retain(|place| slice.is_none_or(|slice| place.slice == slice));
+        only(&places).or_else(|| {
+            let time = frame.temporal_position;
+            places.retain(|place| time.is_some_and(|time| place.frame == time));
+            only(&places)
+        })
+    })
 }
 
 /// The pixels of every segment in a frame.

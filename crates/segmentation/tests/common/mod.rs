@@ -1,4 +1,7 @@
-//! Series for tests, made as DICOM files in memory: CT of 16 bits, any orientation, slices in any order.
+//! Series for tests, made as DICOM files in memory: CT of 16 bits, any orientation, slices in any order;
+//! and clips.
+
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, Tag, VR};
@@ -21,6 +24,8 @@ pub struct Recipe {
     /// Files in the order of falling positions.
     pub descending: bool,
     pub uid: &'static str,
+    /// Slice Thickness, where it is said.
+    pub thickness: Option<&'static str>,
 }
 
 pub const OBLIQUE: [f64; 6] = [0.8, 0.6, 0.0, -0.36, 0.48, 0.8];
@@ -36,6 +41,7 @@ impl Default for Recipe {
             origin: [-10.5, 20.25, 30.0],
             descending: false,
             uid: "1.2.826.0.1.3680043.10.999.1",
+            thickness: Some("2"),
         }
     }
 }
@@ -84,7 +90,9 @@ impl Recipe {
         put(tags::MODALITY, VR::CS, text("CT"));
         put(tags::PATIENT_NAME, VR::PN, text("Müller^Jürgen"));
         put(tags::PATIENT_ID, VR::LO, text("ID-4711"));
-        put(tags::SLICE_THICKNESS, VR::DS, text("2"));
+        if let Some(thickness) = self.thickness {
+            put(tags::SLICE_THICKNESS, VR::DS, text(thickness));
+        }
         put(
             tags::STUDY_INSTANCE_UID,
             VR::UI,
@@ -144,15 +152,62 @@ impl Recipe {
             .map(|at| gray(at % self.columns, at / self.columns, slice) as u16)
             .collect();
         put(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into()));
-        let meta = FileMetaTableBuilder::new()
-            .media_storage_sop_class_uid(uids::CT_IMAGE_STORAGE)
-            .media_storage_sop_instance_uid(instance)
-            .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-        let mut bytes = Vec::new();
-        let file = object.with_meta(meta).expect("a file meta group");
-        file.write_all(&mut bytes).expect("written");
-        bytes
+        encoded(object, uids::CT_IMAGE_STORAGE, &instance)
     }
+}
+
+fn encoded(object: InMemDicomObject, class: &str, instance: &str) -> Vec<u8> {
+    let meta = FileMetaTableBuilder::new()
+        .media_storage_sop_class_uid(class)
+        .media_storage_sop_instance_uid(instance)
+        .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    let mut bytes = Vec::new();
+    let file = object.with_meta(meta).expect("a file meta group");
+    file.write_all(&mut bytes).expect("written");
+    bytes
+}
+
+/// A file of an image class with several gray frames of 12 x 10 pixels and no place in the patient.
+pub fn clip(class: &'static str, frames: usize) -> Vec<u8> {
+    let mut object = InMemDicomObject::new_empty();
+    let instance = "1.2.826.0.1.3680043.10.999.3.1";
+    for (tag, vr, value) in [
+        (tags::SOP_CLASS_UID, VR::UI, class),
+        (tags::SOP_INSTANCE_UID, VR::UI, instance),
+        (
+            tags::STUDY_INSTANCE_UID,
+            VR::UI,
+            "1.2.826.0.1.3680043.10.999.3.2",
+        ),
+        (
+            tags::SERIES_INSTANCE_UID,
+            VR::UI,
+            "1.2.826.0.1.3680043.10.999.3.3",
+        ),
+        (tags::MODALITY, VR::CS, "US"),
+        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
+        (tags::NUMBER_OF_FRAMES, VR::IS, &frames.to_string()),
+    ] {
+        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+    }
+    for (tag, value) in [
+        (tags::SAMPLES_PER_PIXEL, 1u16),
+        (tags::ROWS, 10),
+        (tags::COLUMNS, 12),
+        (tags::BITS_ALLOCATED, 8),
+        (tags::BITS_STORED, 8),
+        (tags::HIGH_BIT, 7),
+        (tags::PIXEL_REPRESENTATION, 0),
+    ] {
+        object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+    }
+    let pixels: Vec<u8> = (0..frames * 120).map(|at| (at % 251) as u8).collect();
+    object.put(DataElement::new(
+        tags::PIXEL_DATA,
+        VR::OB,
+        PrimitiveValue::U8(pixels.into()),
+    ));
+    encoded(object, class, instance)
 }
 
 /// The segments of the phantom, on the grid of [`Recipe::default`]: an ellipsoid with a channel, and a wedge

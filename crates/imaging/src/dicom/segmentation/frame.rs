@@ -37,6 +37,11 @@ pub struct SegmentationFrame {
     pub slice_spacing_mm: Option<f64>,
     /// First column and row in the whole that tiles are cut from, counted from 0.
     pub tile: Option<[usize; 2]>,
+    /// In-Stack Position Number and Temporal Position Index, counted from 0: which picture it was drawn on, where
+    /// a reference alone does not say it.
+    pub stack_position: Option<usize>,
+    /// See `stack_position`.
+    pub temporal_position: Option<usize>,
     /// The images that it was drawn on.
     pub sources: Vec<SourceImage>,
 }
@@ -127,6 +132,10 @@ impl Described<'_> {
             let value = measures?.decimal(tag)?.abs();
             (value > 0.0).then_some(value)
         };
+        let content = |tag| {
+            let number = group.item(tags::FRAME_CONTENT_SEQUENCE)?.integer(tag)?;
+            usize::try_from(number).ok()?.checked_sub(1)
+        };
         let position = decimals(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT);
         let orientation = decimals(
             tags::PLANE_ORIENTATION_SEQUENCE,
@@ -140,6 +149,8 @@ impl Described<'_> {
             thickness_mm: positive(tags::SLICE_THICKNESS),
             slice_spacing_mm: positive(tags::SPACING_BETWEEN_SLICES),
             tile,
+            stack_position: content(tags::IN_STACK_POSITION_NUMBER),
+            temporal_position: content(tags::TEMPORAL_POSITION_INDEX),
             sources: sources(group),
         }
     }
