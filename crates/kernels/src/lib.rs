@@ -16,6 +16,7 @@
 #![allow(clippy::assign_op_pattern, clippy::manual_div_ceil)]
 
 pub mod attention;
+pub mod bf16;
 pub mod choice;
 mod clock;
 pub mod cpu;
@@ -32,12 +33,14 @@ pub mod pieces;
 pub mod product;
 pub mod q8;
 pub mod recompute;
+pub mod roi_align;
 pub mod rope_qkv;
 pub mod route;
 pub mod self_test;
 pub mod shares;
 
 pub use attention::{attention, rope_attention, window_attention};
+pub use bf16::round_to_bf16;
 pub use choice::{Choice, Measurement};
 pub use group_norm::{group_norm, upsample2_add};
 pub use layer_norm::{add_layer_norm, layer_norm};

@@ -1,7 +1,12 @@
-//! The geometry encoder on the text-only path (reference: `geometry_encoders.py`, `SequenceGeometryEncoder`).
+//! The geometry encoder (reference: `geometry_encoders.py`, `SequenceGeometryEncoder`).
 //!
 //! Meta's model runs it for every prompt: without points and boxes one class token `[b, 1, d]` remains, which
-//! attends to the image and is appended to the text tokens. Without it the scores are different ones.
+//! attends to the image and is appended to the text tokens. Without it the scores are different ones. The branches for points
+//! and boxes are a part of their own ([`PointsAndBoxes`]), because models prompted by text alone do not have it.
+
+mod branches;
+
+pub use branches::{GeometryPrompt, PointsAndBoxes, PromptBox, PromptPoint};
 
 use crate::attention::MultiheadAttention;
 use crate::config::TransformerConfig;
@@ -94,18 +99,33 @@ impl SequenceGeometryEncoder {
     pub fn forward(&self, image: &Tensor<3>, image_pos: &Tensor<3>) -> Tensor<3> {
         let [b, _, d] = image.dims();
         let cls = self.cls_embed.weight.val().reshape([1, 1, d]);
-        let x = at(
-            "norm",
-            self.norm
-                .forward(at("final_proj", self.final_proj.forward(cls))),
-        );
-        let x = self
-            .encode
-            .iter()
-            .enumerate()
-            .fold(x.expand([b, 1, d]), |x, (i, layer)| {
-                scope(format!("encode.{i}"), || layer.forward(x, image, image_pos))
-            });
+        let x = self.projected(cls).expand([b, 1, d]);
+        self.encoded(x, image, image_pos)
+    }
+
+    /// Tokens of points and boxes `[b, n, d]` and the class token behind them, `[b, n + 1, d]`; image as in
+    /// [`SequenceGeometryEncoder::forward`].
+    pub fn forward_prompted(
+        &self,
+        tokens: Tensor<3>,
+        image: &Tensor<3>,
+        image_pos: &Tensor<3>,
+    ) -> Tensor<3> {
+        let [b, _, d] = tokens.dims();
+        let cls = self.cls_embed.weight.val().reshape([1, 1, d]);
+        let tokens = Tensor::cat(vec![tokens, cls.expand([b, 1, d])], 1);
+        self.encoded(self.projected(tokens), image, image_pos)
+    }
+
+    fn projected(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let x = at("final_proj", self.final_proj.forward(tokens));
+        at("norm", self.norm.forward(x))
+    }
+
+    fn encoded(&self, x: Tensor<3>, image: &Tensor<3>, image_pos: &Tensor<3>) -> Tensor<3> {
+        let x = self.encode.iter().enumerate().fold(x, |x, (i, layer)| {
+            scope(format!("encode.{i}"), || layer.forward(x, image, image_pos))
+        });
         at("encode_norm", self.encode_norm.forward(x))
     }
 }

@@ -17,6 +17,7 @@
 
 pub mod attention;
 pub mod config;
+pub mod convolution;
 pub mod decoder;
 pub mod dropout;
 pub mod encoder;
@@ -35,6 +36,7 @@ pub mod self_test;
 pub mod synthetic;
 pub mod text_encoder_ve;
 pub mod trace;
+pub mod tracker;
 pub mod vitdet;
 
 pub use burn;

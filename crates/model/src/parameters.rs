@@ -1,6 +1,6 @@
 //! Parameters by the canonical names and layouts of `sam3.pt`, to and from the model.
 //!
-//! Names are the module path behind `detector.`. Layouts differ where the model keeps a weight as its matrix
+//! Names are the module path, behind `detector.` for all but the tracker; a field `at_3` is layer 3 of a sequence. Layouts differ where the model keeps a weight as its matrix
 //! product needs it; the permutation happens here, on the host, once.
 
 mod layout;
@@ -14,6 +14,10 @@ pub use load::{LoadError, Values, load, load_some};
 
 /// What every canonical name of the image model begins with.
 const PREFIX: &str = "detector.";
+/// What those of the tracker begin with.
+const TRACKER: &str = "tracker.";
+/// In front of the number of a layer in a sequence of them, where Rust wants a name.
+const NUMBERED: &str = "at_";
 
 /// Canonical tensors that the text-only image path does not use: accepted in a checkpoint, never loaded.
 const UNUSED: [&str; 10] = [
@@ -106,15 +110,27 @@ impl Place {
     /// Canonical name: norms call their parameters weight and bias there.
     fn name(&self) -> String {
         let (field, path) = match self.names.split_last() {
-            Some((field, path)) => (field.as_str(), path.join(".")),
-            None => ("", String::new()),
+            Some((field, path)) => (field.as_str(), path),
+            None => ("", &[][..]),
         };
-        let field = match field {
-            "gamma" => "weight",
-            "beta" => "bias",
-            other => other,
+        let container = self.containers.last().map_or("", String::as_str);
+        let field = match (container, field) {
+            // A scale of its own, named as it is.
+            ("CXBlock", "gamma") => "gamma",
+            (_, "gamma") => "weight",
+            (_, "beta") => "bias",
+            (_, other) => other,
         };
-        format!("{PREFIX}{path}.{field}").replace("..", ".")
+        let path: Vec<&str> = path
+            .iter()
+            .map(|name| name.strip_prefix(NUMBERED).unwrap_or(name))
+            .collect();
+        let name = format!("{}.{field}", path.join(".")).replace("..", ".");
+        if name.starts_with(TRACKER) {
+            name
+        } else {
+            format!("{PREFIX}{}", name.trim_start_matches('.'))
+        }
     }
 }
 
@@ -182,8 +198,13 @@ impl ModuleVisitor for Saver<'_> {
 /// Hands every parameter of a model in floats to `sink` in the layout of the checkpoint. Reads synchronously: not for
 /// the browser.
 pub fn save<M: Module>(model: &M, sink: &mut dyn FnMut(ParameterInfo, Vec<f32>)) {
-    model.visit(&mut Saver {
-        place: Place::default(),
+    save_at(model, "", sink);
+}
+
+/// As [`save`], for the part of a model that stands at the dotted path `at`.
+pub fn save_at<M: Module>(part: &M, at: &str, sink: &mut dyn FnMut(ParameterInfo, Vec<f32>)) {
+    part.visit(&mut Saver {
+        place: Place::at(at),
         sink,
     });
 }

@@ -49,9 +49,41 @@ pub fn sine_boxes(boxes: Tensor<3>, channels: usize) -> Tensor<3> {
     Tensor::<4>::stack::<5>(vec![sine, cosine], 4).reshape([batch, queries, 4 * channels])
 }
 
+/// Encoding of places on a line, `[n, channels]`: sines of all frequencies, then cosines (reference: `get_1d_sine_pe`).
+pub fn sine_line(places: &[f32], channels: usize, device: &Device) -> Tensor<2> {
+    let half = channels / 2;
+    let frequencies: Vec<f64> = frequencies(half)
+        .into_iter()
+        .flat_map(|frequency| [frequency; 2])
+        .collect();
+    let mut values = Vec::with_capacity(places.len() * channels);
+    for place in places {
+        let angle = |frequency: &f64| f64::from(*place) / frequency;
+        values.extend(frequencies.iter().map(|f| angle(f).sin() as f32));
+        values.extend(frequencies.iter().map(|f| angle(f).cos() as f32));
+    }
+    Tensor::from_data(TensorData::new(values, [places.len(), channels]), device)
+}
+
+/// Encoding of shares of a side, `channels` each, sines and cosines in turn (reference: `_encode_xy`).
+pub fn sine_shares(shares: &[f32], channels: usize) -> Vec<f32> {
+    let frequencies = frequencies(channels);
+    shares
+        .iter()
+        .flat_map(|share| frequencies.iter().map(move |f| f64::from(*share) * TAU / f))
+        .flat_map(|angle| [angle.sin() as f32, angle.cos() as f32])
+        .collect()
+}
+
+/// Sine and cosine of angles in whole turns, of any size.
+pub(crate) fn sin_cos_of_turns<const D: usize>(turns: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+    let within = turns.clone() - turns.floor();
+    sin_cos(within * TAU)
+}
+
 /// Sine and cosine of angles in 0..2 pi to 1e-6, from products and sums alone: a GPU's own functions need only be
 /// right to 5e-4 (WGSL, accuracy of `sin`), and software ones are no better than 1e-4.
-fn sin_cos(angles: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+fn sin_cos<const D: usize>(angles: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
     // Both change sign when the angle is moved to -pi..pi, where the series converge.
     let x = angles - PI;
     let square = x.clone() * x.clone();

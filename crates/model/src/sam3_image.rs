@@ -5,7 +5,7 @@ use crate::config::Sam3Config;
 use crate::decoder::{DecoderOutput, Queries, TransformerDecoder};
 use crate::dropout::PromptTraining;
 use crate::encoder::TransformerEncoderFusion;
-use crate::geometry_encoders::SequenceGeometryEncoder;
+use crate::geometry_encoders::{GeometryPrompt, PointsAndBoxes, SequenceGeometryEncoder};
 use crate::maskformer_segmentation::{PixelEmbedding, UniversalSegmentationHead};
 use crate::model_misc::DotProductScoring;
 use crate::necks::{self, NeckLevel};
@@ -215,17 +215,47 @@ impl Sam3 {
         text: &TextFeatures,
         training: &PromptTraining,
     ) -> Grounding {
+        self.ground_with(image, text, None, training)
+    }
+
+    /// As [`Sam3::ground`], with points and boxes beside the text: equally many for each row, and at least one.
+    pub fn ground_prompted(
+        &self,
+        image: &ImageFeatures,
+        text: &TextFeatures,
+        branches: &PointsAndBoxes,
+        prompts: &[GeometryPrompt],
+    ) -> Grounding {
+        let tokens = scope("geometry_encoder", || {
+            branches.forward(&image.maps[2], prompts)
+        });
+        self.ground_with(image, text, Some(tokens), &PromptTraining::default())
+    }
+
+    /// `geometry` has tokens of points and boxes, `[b, n, d]`.
+    fn ground_with(
+        &self,
+        image: &ImageFeatures,
+        text: &TextFeatures,
+        geometry: Option<Tensor<3>>,
+        training: &PromptTraining,
+    ) -> Grounding {
         let dropout = &training.dropout;
         let coarse = &image.maps[2];
         let [b, grid, _, d] = coarse.dims();
         let tokens = coarse.clone().reshape([b, grid * grid, d]);
         let position = &image.position;
 
-        let geometry = scope("geometry_encoder", || {
-            self.geometry_encoder.forward(&tokens, position)
+        let geometry = scope("geometry_encoder", || match geometry {
+            None => self.geometry_encoder.forward(&tokens, position),
+            Some(prompted) => {
+                let encoder = &self.geometry_encoder;
+                encoder.forward_prompted(prompted, &tokens, position)
+            }
         });
+        let [_, added, _] = geometry.dims();
         let prompt = Tensor::cat(vec![text.tokens.clone(), geometry], 1);
-        let always = Tensor::<2, Int>::ones([b, 1], &tokens.device()).equal_elem(1);
+        let always = Tensor::<2, Int>::ones([b, added], &tokens.device()).equal_elem(1);
         let valid = Tensor::cat(vec![text.valid.clone(), always], 1);
         let masked = valid.clone().bool_not().unsqueeze_dims::<4>(&[1, 1]);
 

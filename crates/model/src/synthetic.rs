@@ -1,6 +1,8 @@
 //! Deterministic weights and images that a few lines regenerate anywhere, so that parity with the reference can be
 //! shown at full size without moving gigabytes: FNV-1a of the tensor's name seeds a splitmix64 sequence.
 
+use std::f64::consts::TAU;
+
 /// FNV-1a, 64 bit.
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -51,6 +53,59 @@ pub fn image(height: usize, width: usize) -> Vec<f32> {
                     + 0.2 * (0.31 * x + 0.29 * y + c).sin();
                 values.push(value as f32);
             }
+        }
+    }
+    values
+}
+
+/// `count` values in -1..1 of the sequence that `key` starts.
+pub fn unit(key: &str, count: usize) -> Vec<f32> {
+    let seed = fnv1a(key);
+    (0..count as u64).map(|i| uniform(seed, i) as f32).collect()
+}
+
+/// A smooth mask's logits, `[height, width]`: `a sin(2 pi (fx u + fy v) + p) + b cos(2 pi (gx u - gy v)) + c` at the
+/// centres of the cells, `u` and `v` in 0..1.
+#[derive(Debug, Clone, Copy)]
+pub struct Waves {
+    /// Height and phase of the first wave.
+    pub a: (f64, f64),
+    /// Its frequencies along u and v.
+    pub f: [f64; 2],
+    /// Height of the second wave.
+    pub b: f64,
+    /// Its frequencies along u and v.
+    pub g: [f64; 2],
+    /// What is added.
+    pub c: f64,
+}
+
+impl Waves {
+    /// The mask's logits.
+    pub fn values(&self, height: usize, width: usize) -> Vec<f32> {
+        let Self { a, f, b, g, c } = *self;
+        let at = |u: f64, v: f64| {
+            let first = a.0 * (TAU * (f[0] * u + f[1] * v) + a.1).sin();
+            (first + b * (TAU * (g[0] * u - g[1] * v)).cos() + c) as f32
+        };
+        cells(height, width, at)
+    }
+}
+
+/// One within an ellipse, zero outside, `[height, width]`; centre and radii as shares of the sides, x first.
+pub fn ellipse(centre: [f64; 2], radii: [f64; 2], height: usize, width: usize) -> Vec<f32> {
+    cells(height, width, |u, v| {
+        let (x, y) = ((u - centre[0]) / radii[0], (v - centre[1]) / radii[1]);
+        f32::from(u8::from(x * x + y * y < 1.0))
+    })
+}
+
+fn cells(height: usize, width: usize, at: impl Fn(f64, f64) -> f32) -> Vec<f32> {
+    let mut values = Vec::with_capacity(height * width);
+    for y in 0..height {
+        for x in 0..width {
+            let u = (x as f64 + 0.5) / width as f64;
+            values.push(at(u, (y as f64 + 0.5) / height as f64));
         }
     }
     values

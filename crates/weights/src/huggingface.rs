@@ -6,6 +6,8 @@
 use regex_lite::Regex;
 use std::sync::LazyLock;
 
+mod tracker;
+
 /// Pattern and replacement, applied in order.
 const RULES: [(&str, &str); 58] = [
     // Trunk.
@@ -192,8 +194,9 @@ const RULES: [(&str, &str); 58] = [
 ];
 
 static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    RULES
+    tracker::RULES
         .iter()
+        .chain(&RULES)
         .filter_map(|(pattern, to)| Some((Regex::new(pattern).ok()?, *to)))
         .collect()
 });
@@ -204,7 +207,10 @@ pub fn names(canonical: &str) -> Vec<String> {
     for (pattern, to) in COMPILED.iter() {
         name = pattern.replace(&name, *to).into_owned();
     }
-    // Their MLP layers count from one.
+    // Their MLP layers count from one; the tracker's have names for the first and the last.
+    if name.starts_with("tracker_model.") {
+        name = tracker::layers(&name);
+    }
     if let (Some(open), Some(close)) = (name.find('<'), name.find('>'))
         && let Some(index) = name
             .get(open + 1..close)
@@ -227,7 +233,47 @@ mod tests {
 
     #[test]
     fn every_rule_compiles() {
-        assert_eq!(COMPILED.len(), RULES.len());
+        assert_eq!(COMPILED.len(), tracker::RULES.len() + RULES.len());
+    }
+
+    #[test]
+    fn names_of_the_tracker_are_those_of_the_published_listing() {
+        for (canonical, expected) in [
+            (
+                "detector.backbone.vision_backbone.sam2_convs.0.dconv_2x2_1.bias",
+                "tracker_neck.fpn_layers.0.scale_layers.2.bias",
+            ),
+            (
+                "tracker.transformer.encoder.layers.3.cross_attn_image.out_proj.weight",
+                "tracker_model.memory_attention.layers.3.cross_attn_image.o_proj.weight",
+            ),
+            (
+                "tracker.maskmem_backbone.mask_downsampler.encoder.10.weight",
+                "tracker_model.memory_encoder.mask_downsampler.layers.3.layer_norm.weight",
+            ),
+            (
+                "tracker.maskmem_backbone.fuser.layers.1.gamma",
+                "tracker_model.memory_encoder.memory_fuser.layers.1.scale",
+            ),
+            (
+                "tracker.sam_mask_decoder.transformer.norm_final_attn.bias",
+                "tracker_model.mask_decoder.transformer.layer_norm_final_attn.bias",
+            ),
+            (
+                "tracker.sam_mask_decoder.output_hypernetworks_mlps.2.layers.1.weight",
+                "tracker_model.mask_decoder.output_hypernetworks_mlps.2.layers.0.weight",
+            ),
+            (
+                "tracker.obj_ptr_proj.layers.2.bias",
+                "tracker_model.object_pointer_proj.proj_out.bias",
+            ),
+            (
+                "tracker.mask_downsample.weight",
+                "tracker_model.mask_downsample.weight",
+            ),
+        ] {
+            assert_eq!(names(canonical), [expected]);
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@
 
 pub(crate) mod attention;
 mod attention_gradient;
+mod bf16;
 mod conv;
 mod conv_gradient;
 mod elementwise;
@@ -36,6 +37,7 @@ mod transposed;
 pub(crate) mod view;
 
 pub use attention::attention;
+pub use bf16::round_to_bf16;
 pub use conv::{conv3x3, conv3x3_cells};
 pub(crate) use conv_gradient::{conv3x3_gradient_of_kernel, conv3x3_gradient_of_map};
 pub use elementwise::{axial_sums, gelu, relu, upsample2_add};

@@ -19,8 +19,17 @@ impl Layout {
             ("ConvTranspose2x2", "weight", &[input, outputs]) => {
                 (vec![input, 2, 2, outputs / 4], vec![0, 3, 1, 2])
             }
-            ("Conv3x3", "weight", &[inputs, output]) => {
+            ("Conv3x3" | "Conv3x3Stride2", "weight", &[inputs, output]) => {
                 (vec![3, 3, inputs / 9, output], vec![3, 2, 0, 1])
+            }
+            ("Conv2x2Stride2", "weight", &[inputs, output]) => {
+                (vec![2, 2, inputs / 4, output], vec![3, 2, 0, 1])
+            }
+            ("Conv4x4Stride4", "weight", &[inputs, output]) => {
+                (vec![4, 4, inputs / 16, output], vec![3, 2, 0, 1])
+            }
+            ("Conv7x7Stride7", "weight", &[inputs, output]) => {
+                (vec![7, 7, inputs / 49, output], vec![3, 2, 0, 1])
             }
             ("PatchProjection", "weight", &[inputs, output]) => {
                 let patch = (inputs / 3).isqrt();
