@@ -25,7 +25,14 @@ export interface Job {
   done: Promise<Answer>;
   /** Asks the worker to stop it. */
   cancel(): void;
+  /** Asks the worker to halt a run over a series; `run-state` says when it has. */
+  pause(): void;
+  /** Asks the worker to go on with it. */
+  resume(): void;
 }
+
+/** Kinds of answers that come before the closing one. */
+const PARTS: ReadonlySet<Response['kind']> = new Set(['progress', 'prompt', 'slice-segmented', 'run-state']);
 
 export class Engine {
   #worker: Worker;
@@ -54,14 +61,23 @@ export class Engine {
     });
   }
 
-  /** Sends a request; `onPart` is told of every answer before the closing one. */
-  send(message: Message, buffers: ArrayBuffer[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
+  /**
+   * Sends a request; `onPart` is told of every answer before the closing one. Array buffers move to the worker, files
+   * and blobs are shared with it.
+   */
+  send(message: Message, buffers: (ArrayBuffer | Blob)[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
     const id = this.#nextId++;
     const done = new Promise<Answer>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject, onPart });
     });
-    this.#worker.postMessage({ message: { ...message, id }, buffers, module }, { transfer: buffers });
-    return { done, cancel: () => void this.#post({ kind: 'cancel', target: id }) };
+    const transfer = buffers.filter((buffer) => buffer instanceof ArrayBuffer);
+    this.#worker.postMessage({ message: { ...message, id }, buffers, module }, { transfer });
+    return {
+      done,
+      cancel: () => void this.#post({ kind: 'cancel', target: id }),
+      pause: () => void this.#post({ kind: 'pause', target: id }),
+      resume: () => void this.#post({ kind: 'resume', target: id }),
+    };
   }
 
   /** Ends the worker at once; what was under way counts as cancelled. */
@@ -83,7 +99,7 @@ export class Engine {
     const { message } = answer;
     const pending = this.#pending.get(message.id);
     if (!pending) return;
-    if (message.kind === 'progress' || message.kind === 'prompt') return pending.onPart?.(answer);
+    if (PARTS.has(message.kind)) return pending.onPart?.(answer);
     this.#pending.delete(message.id);
     if (message.kind === 'error') pending.reject(new Failed(message.error));
     else if (message.kind === 'cancelled') pending.reject(new Cancelled());

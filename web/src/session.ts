@@ -143,7 +143,7 @@ export class Session {
     );
   }
 
-  #send(message: Message, buffers: ArrayBuffer[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
+  #send(message: Message, buffers: (ArrayBuffer | Blob)[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
     if (!this.#engine) throw new Failed(notStarted);
     const part = (answer: Answer): void => {
       if (answer.message.kind === 'progress') this.events.onProgress(answer.message);

@@ -12,6 +12,8 @@ const WORDS: Record<PageStage, string> = {
   verify: 'Checking the model',
   weights: 'Placing the model on the processor',
   decode: 'Reading the file',
+  list: 'Looking for series',
+  measure: 'Measuring',
   image: 'Looking at the image',
   prompt: 'Looking for',
   cancelling: 'Cancelling',
