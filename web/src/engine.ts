@@ -1,5 +1,5 @@
-// The page's side of the worker protocol: requests with ids, progress, cancel, and what happens when
-// the worker dies.
+// The page's side of the worker protocol: requests with ids, progress, cancel, and what happens when the worker dies.
+// Requests wait here until the worker can take them: it drops what comes before its module is there.
 import { Cancelled, Failed } from './failure';
 import type { Failure, Request, Response } from './protocol';
 
@@ -38,6 +38,10 @@ export class Engine {
   #worker: Worker;
   #nextId = 1;
   #pending = new Map<number, Pending>();
+  /** Requests that wait for `start` to be answered; absent once it is. */
+  #waiting: (() => void)[] | undefined = [];
+  /** Why it cannot be asked any more. */
+  #over: Error | undefined;
 
   /** `onCrash` is called once when the worker cannot go on. */
   constructor(onCrash: (failure: Failure) => void) {
@@ -68,10 +72,13 @@ export class Engine {
   send(message: Message, buffers: (ArrayBuffer | Blob)[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
     const id = this.#nextId++;
     const done = new Promise<Answer>((resolve, reject) => {
+      if (this.#over) return reject(this.#over);
       this.#pending.set(id, { resolve, reject, onPart });
     });
     const transfer = buffers.filter((buffer) => buffer instanceof ArrayBuffer);
-    this.#worker.postMessage({ message: { ...message, id }, buffers, module }, { transfer });
+    const post = (): void => this.#worker.postMessage({ message: { ...message, id }, buffers, module }, { transfer });
+    if (this.#waiting && message.kind !== 'start') this.#waiting.push(post);
+    else post();
     return {
       done,
       cancel: () => void this.#post({ kind: 'cancel', target: id }),
@@ -86,17 +93,28 @@ export class Engine {
   }
 
   #end(reason: Error): void {
+    this.#over ??= reason;
+    this.#waiting = undefined;
     this.#worker.terminate();
     for (const pending of this.#pending.values()) pending.reject(reason);
     this.#pending.clear();
   }
 
   #post(message: Message): void {
-    this.#worker.postMessage({ message: { ...message, id: this.#nextId++ }, buffers: [] });
+    const post = (): void => this.#worker.postMessage({ message: { ...message, id: this.#nextId++ }, buffers: [] });
+    if (this.#waiting) this.#waiting.push(post);
+    else post();
+  }
+
+  #release(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const post of waiting) post();
   }
 
   #settle(answer: Answer): void {
     const { message } = answer;
+    if (message.kind === 'started') this.#release();
     const pending = this.#pending.get(message.id);
     if (!pending) return;
     if (PARTS.has(message.kind)) return pending.onPart?.(answer);

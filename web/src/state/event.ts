@@ -15,7 +15,7 @@ export type PageEvent =
   | { kind: 'open-asked'; ticket: number }
   | { kind: 'queued'; count: number; at: number }
   | { kind: 'opened'; ticket: number; picture: PictureInfo; sample: (Attribution & { id: string; prompts: string }) | null }
-  | { kind: 'open-failed'; ticket: number; failure: Failure }
+  | { kind: 'open-ended'; ticket: number; failure: Failure | null }
   // Segmenting.
   | { kind: 'run-asked'; ticket: number }
   | { kind: 'work-step'; ticket: number; step: Step }
@@ -24,6 +24,7 @@ export type PageEvent =
   | { kind: 'run-ended'; ticket: number; failure: Failure | null }
   // Looking.
   | { kind: 'frame-chosen'; frame: number }
+  | { kind: 'frame-drawn'; ticket: number; frame: number; failure: Failure | null }
   | { kind: 'window-chosen'; window: WindowLevel }
   | { kind: 'mask-shown'; index: number; visible: boolean }
   | { kind: 'masks-hidden'; hidden: boolean }

@@ -4,9 +4,9 @@ import type { PageState, Shown, Step } from './state';
 /** What the page is at, as the status line carries it in `data-stage`. */
 export type PageStage = Step['stage'] | 'restarting' | 'cancelling' | 'ready' | 'failed';
 
-/** A run can be asked for: there is a picture, a model, and no other work. */
+/** A run can be asked for: there is a picture on screen, a model, and no other work. */
 export const canSegment = ({ engine, work, open, model }: PageState): boolean =>
-  engine.kind === 'ready' && work.kind === 'idle' && open !== null && model !== null;
+  engine.kind === 'ready' && work.kind === 'idle' && open !== null && open.fault === null && model !== null;
 
 export const canCancel = ({ work }: PageState): boolean => work.kind === 'running';
 
@@ -23,3 +23,6 @@ const NONE: readonly Shown[] = [];
 
 /** What was found in the frame in view. */
 export const resultsInView = ({ open }: PageState): readonly Shown[] => open?.results.get(open.frame) ?? NONE;
+
+/** What was found in it that is to be painted. */
+export const maskedInView = (state: PageState): readonly Shown[] => (state.masksHidden ? NONE : resultsInView(state));

@@ -50,6 +50,8 @@ export interface Open {
   picture: PictureInfo;
   frame: number;
   window: WindowLevel | null;
+  /** Why the frame that was chosen is not on screen. */
+  fault: Failure | null;
   /** By frame. */
   results: ReadonlyMap<number, readonly Shown[]>;
   sample: Attribution | null;

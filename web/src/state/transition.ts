@@ -22,9 +22,9 @@ export function transition(state: PageState, event: PageEvent): PageState {
     case 'queued':
       return { ...state, queue: event.count < 2 ? null : { count: event.count, at: event.at, failed: false } };
     case 'opened':
-      return isOpening(state, event.ticket) ? opened(state, event) : state;
-    case 'open-failed':
-      return isOpening(state, event.ticket) ? openFailed(state, event.failure) : state;
+      return event.ticket > (state.open?.ticket ?? 0) ? opened(state, event) : state;
+    case 'open-ended':
+      return isOpening(state, event.ticket) ? openEnded(state, event) : state;
     case 'run-asked':
       return runAsked(state, event.ticket);
     case 'work-step':
@@ -37,6 +37,8 @@ export function transition(state: PageState, event: PageEvent): PageState {
       return runEnded(state, event);
     case 'frame-chosen':
       return frameChosen(state, event.frame);
+    case 'frame-drawn':
+      return frameDrawn(state, event);
     case 'window-chosen':
       return state.open?.picture.window ? { ...state, open: { ...state.open, window: event.window } } : state;
     case 'mask-shown':
@@ -109,18 +111,20 @@ const isOpening = ({ work }: PageState, ticket: number): boolean => work.kind ==
 
 const isRunning = ({ work }: PageState, ticket: number): boolean => (work.kind === 'running' || work.kind === 'cancelling') && work.ticket === ticket;
 
+/** What the engine opened is what is in view, even where something else was asked for meanwhile. */
 function opened(state: PageState, { ticket, picture, sample }: Of<'opened'>): PageState {
-  const open: Open = { ticket, picture, frame: 0, window: picture.window, results: new Map(), sample };
+  const open: Open = { ticket, picture, frame: 0, window: picture.window, fault: null, results: new Map(), sample };
   const isFree = state.prompts.trim() === '' || state.prompts === state.suggested;
   const suggestion = sample && isFree ? { prompts: sample.prompts, suggested: sample.prompts } : {};
   const queue = sample ? null : state.queue;
-  return { ...state, ...suggestion, open, queue, sample: sample?.id ?? null, work: { kind: 'idle' }, alerts: notices(state.alerts) };
+  return { ...state, ...suggestion, open, queue, sample: sample?.id ?? null, alerts: notices(state.alerts) };
 }
 
-/** What was open stays open, under its own name. */
-function openFailed(state: PageState, failure: Failure): PageState {
-  const queue = state.queue && { ...state.queue, failed: true };
-  return { ...state, queue, work: { kind: 'idle' }, alerts: withError(state.alerts, failure) };
+/** On failure what was open stays open, under its own name. */
+function openEnded(state: PageState, { failure }: Of<'open-ended'>): PageState {
+  const work = { kind: 'idle' } as const;
+  if (!failure) return { ...state, work };
+  return { ...state, work, queue: state.queue && { ...state.queue, failed: true }, alerts: withError(state.alerts, failure) };
 }
 
 function runAsked(state: PageState, ticket: number): PageState {
@@ -160,6 +164,13 @@ function frameChosen(state: PageState, frame: number): PageState {
   const { open } = state;
   if (!open || !Number.isInteger(frame) || frame < 0 || frame >= open.picture.frames || frame === open.frame) return state;
   return { ...state, open: { ...open, frame } };
+}
+
+/** Of a frame that was left meanwhile nothing is said. */
+function frameDrawn(state: PageState, { ticket, frame, failure }: Of<'frame-drawn'>): PageState {
+  const { open } = state;
+  if (!open || open.ticket !== ticket || open.frame !== frame || (failure === null && open.fault === null)) return state;
+  return { ...state, open: { ...open, fault: failure }, alerts: failure ? withError(state.alerts, failure) : state.alerts };
 }
 
 function maskShown(state: PageState, { index, visible }: Of<'mask-shown'>): PageState {

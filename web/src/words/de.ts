@@ -154,6 +154,8 @@ export const de: Catalogue = {
     verify: 'Das Modell wird geprüft',
     weights: 'Das Modell kommt auf den Prozessor',
     decode: 'Die Datei wird gelesen',
+    list: 'Die Dateien werden geordnet',
+    measure: 'Es wird gemessen',
     image: 'Das Bild wird betrachtet',
     prompt: 'Suche',
     cancelling: 'Abbruch',

@@ -154,6 +154,8 @@ export const en = {
     verify: 'Checking the model',
     weights: 'Placing the model on the processor',
     decode: 'Reading the file',
+    list: 'Sorting the files',
+    measure: 'Measuring',
     image: 'Looking at the image',
     prompt: 'Looking for',
     cancelling: 'Cancelling',

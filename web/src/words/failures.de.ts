@@ -11,8 +11,6 @@ export const failuresInGerman: Record<string, readonly [string, string]> = {
   'PICTURE-NONE': ['Es ist kein Bild geöffnet.', 'Öffnen Sie ein Bild oder wählen Sie einen Beispielfall.'],
   'MODEL-NOT-READY': ['Das Modell ist nicht bereit.', 'Warten Sie, bis unten „Bereit“ steht, oder laden Sie die Seite neu.'],
   'MODEL-NOT-STORED': ['Das Modell ist nicht im Speicher dieses Browsers.', 'Laden Sie es noch einmal herunter oder wählen Sie ein anderes.'],
-  'MODEL-TOO-LARGE': ['Das Modell läuft auf diesem Rechner nicht: es ist zu groß.', 'Wählen Sie es in kleinerer Genauigkeit oder das eingebaute Modell.'],
-  'MODEL-NEEDS-GPU': ['Das Modell läuft auf diesem Rechner nicht: es braucht einen Grafikprozessor.', 'Verwenden Sie einen Browser mit WebGPU und Hardwarebeschleunigung oder das eingebaute Modell.'],
   'GPU-NONE': ['WebGPU ist hier nicht zu haben: das Modell läuft auf der CPU, viel langsamer.', 'Für volle Geschwindigkeit verwenden Sie einen aktuellen Browser mit eingeschalteter Hardwarebeschleunigung.'],
   'GPU-KERNELS': ['Dieser Grafikprozessor rechnet an einer Stelle falsch: etwas Langsameres tritt an ihre Stelle.', 'Es ist nichts zu tun; ein neuer Browser oder Grafiktreiber bringt vielleicht die volle Geschwindigkeit zurück.'],
   'GPU-WRONG': ['Dieser Grafikprozessor liefert falsche Ergebnisse: das Modell läuft auf der CPU, viel langsamer.', 'Erneuern Sie Browser und Grafiktreiber oder verwenden Sie einen anderen Browser.'],

@@ -32,6 +32,7 @@ export const number = (value: number, digits = 0): string =>
 /** A failure in the language in use. `isOriginal` where only the sentence that the engine gave is there, in English. */
 export function failureInWords(failure: Failure): Failure & { isOriginal: boolean } {
   const known = language.value === 'de' ? failuresInGerman[failure.code] : undefined;
-  if (!known) return { ...failure, isOriginal: language.value !== 'en' };
+  // What the plan of a model says is in the page's language already.
+  if (!known) return { ...failure, isOriginal: language.value !== 'en' && !/^MODEL-(TOO-LARGE|NEEDS-GPU)$/.test(failure.code) };
   return { code: failure.code, message: known[0], nextStep: known[1], isOriginal: false };
 }
