@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { alertCode, engineWorker, fixture, launch, openFile, openPage, sample, segment, waitForStage } from './support.mjs';
+import { ROOT, alertCode, engineWorker, fixture, launch, openFile, openPage, segment, waitForStage } from './support.mjs';
 
 let browser;
 before(async () => void (browser = await launch()));
@@ -68,26 +68,34 @@ test('an engine that keeps crashing is given up, and can be tried again', async 
   assert.equal((await segment(page, 'lungs')).length, 1);
 });
 
-test('frames and the window can be looked at while a run goes on', async (t) => {
+test('other frames can be looked at while a run goes on', async (t) => {
   const { page } = await openPage(t, browser, CPU);
-  await openFile(page, sample('heart-cine-mr.dcm'));
-  const frames = Number(await page.getByLabel('Frame').getAttribute('max'));
-  assert.ok(frames > 2);
+  await openFile(page, join(ROOT, 'tests/imaging/dicom/SC_rgb_rle_2frame.dcm'));
   await startLongRun(page);
   const before = await page.evaluate(() => self.workerMessages.filter((m) => m.kind === 'frame').length);
   await page.getByRole('group', { name: 'Image view' }).focus();
   await page.keyboard.press('PageDown');
   await page.waitForFunction((n) => self.workerMessages.filter((m) => m.kind === 'frame').length > n, before);
-  await page.getByLabel('Width').fill('321');
-  await page.getByLabel('Width').press('Tab');
-  assert.equal(await page.getByLabel('Width').inputValue(), '321');
   assert.ok(await page.getByRole('button', { name: 'Cancel' }).isEnabled(), 'the run goes on');
-  assert.equal(await page.locator('#frame-position').textContent(), `2 / ${frames}`);
+  assert.equal(await page.locator('#frame-position').textContent(), '2 / 2');
   assert.equal(await page.locator('#results li').count(), 0, 'what is found belongs to the frame that was asked about');
   await page.getByRole('button', { name: 'Cancel' }).click();
   await waitForStage(page, 'ready', 60_000);
-  await page.getByLabel('Frame').fill('1');
+  await page.keyboard.press('PageUp');
+  await page.getByRole('group', { name: 'Image view' }).focus();
+  await page.keyboard.press('Home');
   assert.ok((await page.locator('#results li').count()) > 0);
+});
+
+test('the window can be changed while a run goes on', async (t) => {
+  const { page } = await openPage(t, browser, CPU);
+  await openFile(page, fixture('phantom.png'));
+  await startLongRun(page);
+  await page.getByLabel('Width').fill('321');
+  await page.getByLabel('Width').press('Tab');
+  await page.waitForTimeout(300);
+  assert.equal(await page.getByLabel('Width').inputValue(), '321');
+  assert.ok(await page.getByRole('button', { name: 'Cancel' }).isEnabled(), 'the run goes on');
 });
 
 test('a picture that is opened during a run ends it, and gets none of its results', async (t) => {

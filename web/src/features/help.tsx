@@ -1,6 +1,6 @@
 // The help sheet: every key and what it does, made from the table of actions.
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { actions } from '../actions/table';
 import { words } from '../words/language';
 import { useServices } from './context';
@@ -11,7 +11,7 @@ export function HelpSheet(): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   const isOpen = usePart((state) => state.helpOpen);
   const singleKeys = usePart((state) => state.singleKeys);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isOpen && !dialog.current?.open) dialog.current?.showModal();
     if (!isOpen) dialog.current?.close();
   }, [isOpen]);
