@@ -20,7 +20,7 @@ export default defineConfig({
     cssCodeSplit: false,
     chunkSizeWarningLimit: 4000,
     rollupOptions: {
-      input: { main: here('./src/main.ts'), worker: here('./src/worker.ts'), store: here('./src/store/worker.ts') },
+      input: { main: here('./src/main.tsx'), worker: here('./src/worker.ts'), store: here('./src/store/worker.ts') },
       output: {
         entryFileNames: '[name].js',
         chunkFileNames: 'chunks/[name]-[hash].js',

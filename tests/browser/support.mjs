@@ -74,9 +74,9 @@ export function listen() {
  * `models` are folders that the server offers, `start` starts it in another way (`serveFaulty`, which knows what
  * arrived), `before` runs in every page of the context before its own scripts.
  */
-export async function openPage(t, browser, { query = '', root = DIST, viewport = { width: 1280, height: 800 }, ready = true, models = [], start = serve, before = () => undefined } = {}) {
+export async function openPage(t, browser, { query = '', root = DIST, viewport = { width: 1280, height: 800 }, locale = 'en-US', ready = true, models = [], start = serve, before = () => undefined } = {}) {
   const server = await start({ root, models });
-  const context = await browser.newContext({ viewport });
+  const context = await browser.newContext({ viewport, locale });
   const page = await context.newPage();
   const pageFaults = [];
   const requests = [];

@@ -1,13 +1,15 @@
 // One colour per prompt: Okabe and Ito's palette, which people with any colour vision tell apart, without its black.
+import type { Catalogue } from './words/en';
 
 export interface Colour {
-  name: string;
+  /** Its name in the catalogue. */
+  name: keyof Catalogue['colours'];
   rgb: [number, number, number];
 }
 
 const PALETTE: Colour[] = [
   { name: 'orange', rgb: [230, 159, 0] },
-  { name: 'sky blue', rgb: [86, 180, 233] },
+  { name: 'skyBlue', rgb: [86, 180, 233] },
   { name: 'green', rgb: [0, 158, 115] },
   { name: 'yellow', rgb: [240, 228, 66] },
   { name: 'purple', rgb: [204, 121, 167] },

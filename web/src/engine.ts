@@ -1,5 +1,5 @@
-// The page's side of the worker protocol: requests with ids, progress, cancel, and what happens when
-// the worker dies.
+// The page's side of the worker protocol: requests with ids, progress, cancel, and what happens when the worker dies.
+// Requests wait here until the worker can take them: it drops what comes before its module is there.
 import { Cancelled, Failed } from './failure';
 import type { Failure, Request, Response } from './protocol';
 
@@ -25,12 +25,23 @@ export interface Job {
   done: Promise<Answer>;
   /** Asks the worker to stop it. */
   cancel(): void;
+  /** Asks the worker to halt a run over a series; `run-state` says when it has. */
+  pause(): void;
+  /** Asks the worker to go on with it. */
+  resume(): void;
 }
+
+/** Kinds of answers that come before the closing one. */
+const PARTS: ReadonlySet<Response['kind']> = new Set(['progress', 'prompt', 'slice-segmented', 'run-state']);
 
 export class Engine {
   #worker: Worker;
   #nextId = 1;
   #pending = new Map<number, Pending>();
+  /** Requests that wait for `start` to be answered; absent once it is. */
+  #waiting: (() => void)[] | undefined = [];
+  /** Why it cannot be asked any more. */
+  #over: Error | undefined;
 
   /** `onCrash` is called once when the worker cannot go on. */
   constructor(onCrash: (failure: Failure) => void) {
@@ -54,14 +65,26 @@ export class Engine {
     });
   }
 
-  /** Sends a request; `onPart` is told of every answer before the closing one. */
-  send(message: Message, buffers: ArrayBuffer[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
+  /**
+   * Sends a request; `onPart` is told of every answer before the closing one. Array buffers move to the worker, files
+   * and blobs are shared with it.
+   */
+  send(message: Message, buffers: (ArrayBuffer | Blob)[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
     const id = this.#nextId++;
     const done = new Promise<Answer>((resolve, reject) => {
+      if (this.#over) return reject(this.#over);
       this.#pending.set(id, { resolve, reject, onPart });
     });
-    this.#worker.postMessage({ message: { ...message, id }, buffers, module }, { transfer: buffers });
-    return { done, cancel: () => void this.#post({ kind: 'cancel', target: id }) };
+    const transfer = buffers.filter((buffer) => buffer instanceof ArrayBuffer);
+    const post = (): void => this.#worker.postMessage({ message: { ...message, id }, buffers, module }, { transfer });
+    if (this.#waiting && message.kind !== 'start') this.#waiting.push(post);
+    else post();
+    return {
+      done,
+      cancel: () => void this.#post({ kind: 'cancel', target: id }),
+      pause: () => void this.#post({ kind: 'pause', target: id }),
+      resume: () => void this.#post({ kind: 'resume', target: id }),
+    };
   }
 
   /** Ends the worker at once; what was under way counts as cancelled. */
@@ -70,20 +93,31 @@ export class Engine {
   }
 
   #end(reason: Error): void {
+    this.#over ??= reason;
+    this.#waiting = undefined;
     this.#worker.terminate();
     for (const pending of this.#pending.values()) pending.reject(reason);
     this.#pending.clear();
   }
 
   #post(message: Message): void {
-    this.#worker.postMessage({ message: { ...message, id: this.#nextId++ }, buffers: [] });
+    const post = (): void => this.#worker.postMessage({ message: { ...message, id: this.#nextId++ }, buffers: [] });
+    if (this.#waiting) this.#waiting.push(post);
+    else post();
+  }
+
+  #release(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const post of waiting) post();
   }
 
   #settle(answer: Answer): void {
     const { message } = answer;
+    if (message.kind === 'started') this.#release();
     const pending = this.#pending.get(message.id);
     if (!pending) return;
-    if (message.kind === 'progress' || message.kind === 'prompt') return pending.onPart?.(answer);
+    if (PARTS.has(message.kind)) return pending.onPart?.(answer);
     this.#pending.delete(message.id);
     if (message.kind === 'error') pending.reject(new Failed(message.error));
     else if (message.kind === 'cancelled') pending.reject(new Cancelled());

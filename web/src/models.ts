@@ -1,83 +1,100 @@
-// Which model is in use, which are stored and offered, and what each button of the panel "Model" does.
-import type { App } from './app';
-import { inspectMachine, type Machine } from './capability/machine';
-import { describe, plan, recommend, sidesOf } from './capability/plan';
-import { Failed, failureOf } from './failure';
-import { Remembered } from './remembered';
+// Which model is in use, which are stored and offered, and what each button of the panel "Model" does. What the panel shows
+// is in the page's state.
+import { inspectMachine } from './capability/machine';
+import { plan } from './capability/plan';
+import { Cancelled, Failed, failureOf } from './failure';
 import type { Failure } from './protocol';
+import { Remembered } from './remembered';
+import { BUILT_IN as BUILT_IN_ROW, type Action } from './rows';
 import type { ModelChoice, Session } from './session';
+import { dispatch, page } from './state/page';
+import type { Models as ModelsState } from './state/state';
 import type { Store } from './store/client';
 import type { Advance } from './store/install';
-import { inventory, type Inventory, type StoredModel } from './store/list';
+import { inventory, type StoredModel } from './store/list';
 import { share, userOf } from './store/locks';
 import { MANIFEST, parseManifest, type Manifest } from './store/manifest';
-import { offers, type Offer } from './store/offers';
-import { Transfer } from './transfer';
-import { clearErrors, showError } from './ui/alerts';
-import { byId } from './ui/dom';
-import * as panel from './ui/models';
-import { rowsOf } from './rows';
-import { storageInWords } from './store/words';
+import { offers } from './store/offers';
+import { Rate } from './store/rate';
+import { words } from './words/language';
 
 const BUILT_IN: ModelChoice = { stored: null, imageSide: null };
 /** What the engine says of a stored model whose files are not what they were when they were checked. */
 const DAMAGE = ['WEIGHTS-FILE', 'WEIGHTS-TRUNCATED', 'WEIGHTS-HASH', 'WEIGHTS-LAYOUT', 'WEIGHTS-MANIFEST'];
 
+const show = (models: Partial<ModelsState>): void => dispatch({ kind: 'models-changed', models });
+const shown = (): ModelsState => page.peek().models;
+const fail = (failure: Failure): void => dispatch({ kind: 'failed', failure });
+
 export class Models {
-  #machine: Machine = { gpu: undefined, memoryGib: undefined };
-  #inventory: Inventory = { models: [], room: { usage: 0, quota: 0 } };
-  #offers: Offer[] = [];
-  #inUse: ModelChoice = BUILT_IN;
-  #transfer: Transfer | undefined;
-  #changing = false;
+  readonly #remembered = new Remembered();
+  #rate = new Rate();
   /** Ends this tab's share of the lock on the model in use. */
   #release: () => void = () => undefined;
-  readonly #remembered = new Remembered();
   /** Tells other tabs that the store has changed. */
   readonly #channel = new BroadcastChannel('medsam3-models');
 
   constructor(
     readonly store: Store,
     readonly session: Session,
-    readonly app: App,
   ) {
-    panel.onImport((files) => void this.#import(files));
-    panel.onSide((side) => void this.#chooseSide(side));
-    this.#channel.addEventListener('message', () => void this.#refresh().then(() => this.#show()));
+    this.#channel.addEventListener('message', () => void this.#refresh());
+  }
+
+  /** Starts the engine with the model that was in use; a stored one that fails gives way to the built-in one. */
+  async start(): Promise<void> {
+    try {
+      await this.session.launch('start', this.#prepare());
+    } catch (error) {
+      await this.#launchFailed(error);
+    }
   }
 
   /** Looks at the machine and the store; says which model to start with. */
-  async prepare(): Promise<ModelChoice> {
-    this.#machine = await inspectMachine(this.session.choice !== 'cpu');
+  async #prepare(): Promise<ModelChoice> {
+    show({ machine: await inspectMachine(this.session.choice !== 'cpu'), side: this.#remembered.side });
+    let choice = BUILT_IN;
     try {
-      [this.#offers, this.#inventory] = await Promise.all([offers(document.baseURI), inventory()]);
+      const [offered, stored] = await Promise.all([offers(document.baseURI), inventory()]);
+      show({ offers: offered, inventory: stored });
       const { model } = this.#remembered;
-      if (model !== null) this.#inUse = await this.#take(model);
+      if (model !== null) choice = await this.#take(model);
     } catch (error) {
       // Without a store, or without the model that was in use, there is still the built-in one.
-      showError(failureOf(error));
+      fail(failureOf(error));
       this.#remembered.model = null;
     }
-    await this.#show();
-    return this.#inUse;
+    show({ inUse: choice.stored });
+    await this.#askPersistence();
+    return choice;
   }
 
-  /** Loads the model that `prepare` chose; a stored one that fails gives way to the built-in one. */
-  async load(): Promise<void> {
-    try {
-      this.app.setModel(await this.session.loadModel());
-    } catch (error) {
-      if (this.#inUse.stored === null) throw error;
-      await this.#giveUp(this.#inUse.stored, error);
-    }
+  /** What a button of the list does. */
+  act(id: string, action: Action['name']): void {
+    const { inventory: stored, offers: offered } = shown();
+    const model = stored.models.find((one) => one.id === id);
+    const offer = offered.find((one) => (one.id || one.folder) === id);
+    if (action === 'Use') void this.#use(id === BUILT_IN_ROW ? null : id);
+    else if (action === 'Pause') void this.store.pause();
+    else if (action === 'Download' && offer) void this.#download(offer.folder, offer.manifest);
+    else if (action === 'Delete' && model) void this.#delete(model);
+    else if (model) this.#resume(model);
+  }
+
+  #resume(model: StoredModel): void {
+    const offered = shown().offers.find(({ id }) => id === model.id)?.folder;
+    const folder = offered ?? (model.origin.kind === 'host' ? model.origin.folder : undefined);
+    // What came from files can only go on from the same files.
+    if (folder === undefined) document.getElementById('import-folder')?.click();
+    else void this.#download(folder, model.manifest);
   }
 
   /** The choice to load a stored model, which this tab then holds; throws `Failed` where it cannot be used. */
   async #take(id: string): Promise<ModelChoice> {
     const release = await share(userOf(id));
     try {
-      const manifest = usable(this.#inventory.models.find((model) => model.id === id));
-      const decided = plan(manifest, this.#machine, this.#remembered.side ?? undefined);
+      const manifest = usable(shown().inventory.models.find((model) => model.id === id));
+      const decided = plan(manifest, shown().machine, this.#remembered.side ?? undefined);
       if (!decided.fits) throw new Failed(decided.failure);
       this.#release();
       this.#release = release;
@@ -89,45 +106,60 @@ export class Models {
   }
 
   async #use(id: string | null): Promise<void> {
-    if (this.#changing) return;
-    this.#changing = true;
-    clearErrors();
+    if (shown().changing) return;
+    show({ changing: true });
+    dispatch({ kind: 'errors-cleared' });
     try {
       await this.#refresh();
       const choice = id === null ? BUILT_IN : await this.#take(id);
       await this.#change(choice);
       this.#remembered.model = id;
     } catch (error) {
-      if (id !== null && this.#inUse.stored === id) await this.#giveUp(id, error);
-      else showError(failureOf(error));
+      // A model that this one was to replace is still there, unless it was on its way already.
+      if (shown().inUse === id) await this.#launchFailed(error);
+      else fail(failureOf(error));
     } finally {
-      this.#changing = false;
-      await this.#show();
+      show({ changing: false });
     }
   }
 
   async #change(choice: ModelChoice): Promise<void> {
-    this.#inUse = choice;
+    const loaded = this.session.launch('model', choice);
+    show({ inUse: choice.stored });
     if (choice.stored === null) {
       this.#release();
       this.#release = () => undefined;
     }
-    await Promise.all([this.app.changeModel(() => this.session.changeModel(choice)), this.#show()]);
+    await loaded;
   }
 
-  /** The engine refused a stored model: notes damage, says so, and goes back to the built-in model. */
-  async #giveUp(id: string, error: unknown): Promise<void> {
+  /** A stored model that the engine refused is noted as damaged, and gives way to the built-in one. */
+  async #launchFailed(error: unknown): Promise<void> {
+    // Another launch took its place, or the worker crashed, of which the session tells.
+    if (error instanceof Cancelled) return;
     const failure = failureOf(error);
+    const { inUse } = shown();
+    if (inUse === null) {
+      dispatch({ kind: 'launch-failed', launch: page.peek().launch, failure });
+      if (failure.code === 'PAGE-FAULT') throw error;
+      return;
+    }
     this.#remembered.model = null;
-    if (DAMAGE.includes(failure.code)) await this.store.markDamaged(id).catch(() => undefined);
-    const repair = DAMAGE.includes(failure.code) ? ' Press "Repair" beside the stored model to fetch what is damaged.' : '';
-    showError({ ...failure, nextStep: `The built-in model is used instead.${repair}` });
-    await this.#change(BUILT_IN);
+    const isDamage = DAMAGE.includes(failure.code);
+    if (isDamage) await this.store.markDamaged(inUse).catch(() => undefined);
+    const { builtInInstead, repairHint } = words.value.model;
+    fail({ ...failure, nextStep: builtInInstead + (isDamage ? repairHint : '') });
+    await this.#change(BUILT_IN).catch((next: unknown) => this.#launchFailed(next));
     await this.#changed();
   }
 
   #download(folder: string, manifest: Manifest | undefined): Promise<void> {
     return this.#bring(manifest, (onAdvance) => this.store.download(folder, onAdvance));
+  }
+
+  /** Copies a model from files that the user chose. */
+  import(files: File[]): void {
+    void this.#import(files);
   }
 
   async #import(files: File[]): Promise<void> {
@@ -137,102 +169,78 @@ export class Models {
       const manifest = await read();
       await this.#bring(manifest, (onAdvance) => this.store.import(files, onAdvance));
     } catch (error) {
-      showError(failureOf(error));
+      fail(failureOf(error));
     }
   }
 
   /** Brings a model into the store, after the machine was found fit for it. */
   async #bring(manifest: Manifest | undefined, start: (onAdvance: (advance: Advance) => void) => Promise<string | undefined>): Promise<void> {
-    if (this.#transfer) return;
-    clearErrors();
-    const decided = manifest && plan(manifest, this.#machine);
-    if (decided?.fits === false) return showError(decided.failure);
-    this.#transfer = new Transfer();
-    panel.showTransfer(this.#transfer.shown());
-    panel.say('');
+    if (shown().transfer) return;
+    dispatch({ kind: 'errors-cleared' });
+    const decided = manifest && plan(manifest, shown().machine);
+    if (decided?.fits === false) return fail(decided.failure);
+    this.#rate = new Rate();
+    show({ said: null, transfer: { model: null, presentBytes: null, totalBytes: 0, bytesPerSecond: null, secondsLeft: null } });
     // Asked for, not relied on: browsers grant it by their own rules.
     await navigator.storage.persist?.().catch(() => false);
     try {
       const model = await start((advance) => this.#advance(advance));
-      panel.say(model === undefined ? 'Paused. What has arrived is kept.' : 'The model is stored, and every file of it was checked. Press "Use" to work with it.');
+      show({ said: model === undefined ? 'paused' : 'whole' });
     } catch (error) {
-      showError(failureOf(error));
+      fail(failureOf(error));
     } finally {
-      this.#transfer = undefined;
-      panel.showTransfer(undefined);
+      dispatch({ kind: 'transfer-advanced', transfer: null });
       await this.#changed();
     }
   }
 
-  #advance(advance: Advance): void {
-    const transfer = this.#transfer;
+  #advance({ id, presentBytes, totalBytes, freshBytes }: Advance): void {
+    const { transfer } = shown();
     if (!transfer) return;
-    const isNew = transfer.model !== advance.id;
-    transfer.add(advance, performance.now());
-    panel.showTransfer(transfer.shown());
-    if (isNew) void this.#changed();
+    const at = performance.now();
+    if (freshBytes > 0) this.#rate.add(freshBytes, at);
+    const bytesPerSecond = this.#rate.bytesPerSecond(at) ?? null;
+    const secondsLeft = this.#rate.secondsFor(totalBytes - presentBytes, at) ?? null;
+    dispatch({ kind: 'transfer-advanced', transfer: { model: id, presentBytes, totalBytes, bytesPerSecond, secondsLeft } });
+    if (transfer.model !== id) void this.#changed();
   }
 
   async #delete(model: StoredModel): Promise<void> {
-    const name = model.manifest ? `"${model.manifest.name}" (${model.manifest.precision})` : 'this model';
-    if (!confirm(`Delete ${name} from this browser?`)) return;
-    clearErrors();
+    const { quoted, thisModel, confirmDelete } = words.value.model;
+    const name = model.manifest ? quoted(model.manifest.name, model.manifest.precision) : thisModel;
+    if (!confirm(confirmDelete(name))) return;
+    dispatch({ kind: 'errors-cleared' });
     try {
       await this.store.delete(model.id);
-      panel.say('The model was deleted.');
+      show({ said: 'deleted' });
     } catch (error) {
-      showError(failureOf(error));
+      fail(failureOf(error));
     }
     await this.#changed();
   }
 
-  async #chooseSide(side: number | null): Promise<void> {
+  /** `null` leaves the image side to the page. */
+  chooseSide(side: number | null): void {
     this.#remembered.side = side;
-    if (this.#inUse.stored !== null) await this.#use(this.#inUse.stored);
+    show({ side });
+    const { inUse } = shown();
+    if (inUse !== null) void this.#use(inUse);
   }
 
   /** The store is no longer what it was: looks again, here and in other tabs. */
   async #changed(): Promise<void> {
     this.#channel.postMessage('changed');
     await this.#refresh();
-    await this.#show();
   }
 
   async #refresh(): Promise<void> {
-    this.#inventory = await inventory().catch(() => this.#inventory);
+    const found = await inventory().catch(() => undefined);
+    if (found) show({ inventory: found });
+    await this.#askPersistence();
   }
 
-  async #show(): Promise<void> {
-    const folderOf = (model: StoredModel): string | undefined =>
-      this.#offers.find((offer) => offer.id === model.id)?.folder ?? (model.origin.kind === 'host' ? model.origin.folder : undefined);
-    const rows = rowsOf({
-      models: this.#inventory.models,
-      offers: this.#offers,
-      machine: this.#machine,
-      inUse: this.#inUse.stored,
-      transfer: this.#transfer?.model,
-      busy: this.#changing || this.#transfer !== undefined,
-      changing: this.#changing,
-      act: {
-        use: (id) => void this.#use(id),
-        download: (offer) => void this.#download(offer.folder, offer.manifest),
-        resume: (model) => {
-          const folder = folderOf(model);
-          // What came from files can only go on from the same files.
-          if (folder === undefined) byId('import-folder').click();
-          else void this.#download(folder, model.manifest);
-        },
-        pause: () => void this.store.pause(),
-        delete: (model) => void this.#delete(model),
-      },
-    });
-    panel.showModels(rows);
-    const best = recommend(this.#offers, this.#machine);
-    const advice = best ? ` Of the models offered here, for this machine: ${best.words}.` : '';
-    const isPersistent = (await navigator.storage?.persisted?.().catch(() => false)) ?? false;
-    panel.showMachine(`${describe(this.#machine)}.${advice}`, storageInWords(this.#inventory.room, isPersistent));
-    const used = this.#inventory.models.find((model) => model.id === this.#inUse.stored);
-    panel.showSides(used?.manifest ? sidesOf(used.manifest) : [], used ? this.#remembered.side : null);
+  async #askPersistence(): Promise<void> {
+    show({ isPersistent: (await navigator.storage?.persisted?.().catch(() => false)) ?? false });
   }
 }
 

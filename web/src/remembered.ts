@@ -1,9 +1,11 @@
-// What is kept from one visit to the next: the model in use, the image side and the memory for embeddings that were
-// chosen. Nothing of any picture.
+// What is kept from one visit to the next: the model in use, the image side, the memory for embeddings, the language and
+// the use of keys that were chosen. Nothing of any picture.
 
 const MODEL = 'medsam3.model';
 const SIDE = 'medsam3.image-side';
 const EMBEDDINGS = 'medsam3.embedding-mib';
+const LANGUAGE = 'medsam3.language';
+const SINGLE_KEYS = 'medsam3.single-keys';
 
 export class Remembered {
   /** Id of the stored model in use; `null` for the built-in one. */
@@ -23,6 +25,24 @@ export class Remembered {
 
   set side(side: number | null) {
     write(SIDE, side === null ? null : String(side));
+  }
+
+  /** The language that was chosen; `null` where the browser's counts. */
+  get language(): string | null {
+    return read(LANGUAGE);
+  }
+
+  set language(language: string | null) {
+    write(LANGUAGE, language);
+  }
+
+  /** Keys without a modifier act; they do unless that was switched off. */
+  get singleKeys(): boolean {
+    return read(SINGLE_KEYS) !== 'off';
+  }
+
+  set singleKeys(on: boolean) {
+    write(SINGLE_KEYS, on ? null : 'off');
   }
 
   /** MiB that embeddings of slices seen may take; `null` where the engine chooses. */

@@ -1,23 +1,12 @@
-// The engine with everything it needs to be started, and started again after a crash: the compiled
-// module, the model's files and the picture that is open.
+// The engine with everything it needs to be started, and started again after a crash: the compiled module, the model's
+// files and the picture that is open. Requests that come while it is not there wait until it is.
 import { fetchModel, fetchModule, type ModelFile } from './assets';
 import { Engine, type Answer, type Job, type Message } from './engine';
-import { Failed } from './failure';
-import type { Backend, BackendChoice, CacheInfo, Failure, ModelInfo, PictureInfo, Response, SelfTest } from './protocol';
+import { Cancelled, Failed } from './failure';
+import type { BackendChoice, Failure, ModelInfo, PictureInfo, Response } from './protocol';
 import { Remembered } from './remembered';
+import type { PageEvent } from './state/event';
 import type { FramePixels } from './viewer/port';
-
-export interface SessionEvents {
-  onProgress(message: Extract<Response, { kind: 'progress' }>): void;
-  onDownload(fraction: number): void;
-  /** What embeddings are kept has changed, or may have. */
-  onCache(cache: CacheInfo): void;
-  onBackend(backend: Backend, whyCpu: Failure | null, selfTest: SelfTest | null): void;
-  /** The engine crashed and is being started again. */
-  onCrash(failure: Failure): void;
-  /** The engine is back, with the model and the picture it had. */
-  onRestarted(): void;
-}
 
 /** Which model to load. */
 export interface ModelChoice {
@@ -27,131 +16,190 @@ export interface ModelChoice {
   imageSide: number | null;
 }
 
+type Why = Extract<PageEvent, { kind: 'launched' }>['why'];
+type Progress = Extract<Response, { kind: 'progress' }>;
+
+/** A picture that was opened, and the file it came from. */
+interface Opened {
+  file: Blob;
+  picture: PictureInfo;
+}
+
+/** Crashes one after the other until it stops trying by itself. */
+const PATIENCE = 3;
+
 export class Session {
   readonly #remembered = new Remembered();
   #engine: Engine | undefined;
-  #module: WebAssembly.Module | undefined;
+  #module: Promise<WebAssembly.Module> | undefined;
   #builtIn: Promise<ModelFile[]> | undefined;
-  #model: ModelChoice = { stored: null, imageSide: null };
-  #file: Blob | undefined;
-  #picture: PictureInfo | undefined;
-  #restarts = 0;
+  #model: Promise<ModelChoice> | ModelChoice = { stored: null, imageSide: null };
+  #opened: Opened | undefined;
+  #launch = 0;
+  /** The newest engine, once it has the picture that was open. */
+  #ready: Promise<Engine> = new Promise(() => undefined);
+  #crashes = 0;
 
   constructor(
     readonly choice: BackendChoice,
-    readonly events: SessionEvents,
+    readonly tell: (event: PageEvent) => void,
   ) {}
 
-  /** Fetches what is needed and starts the engine; pictures can be opened once it is done. */
-  async start(model: Promise<ModelChoice>): Promise<void> {
-    const files = async (): Promise<void> => {
-      this.#model = await model;
-      if (this.#model.stored === null) await this.#fetchBuiltIn();
-    };
-    [this.#module] = await Promise.all([fetchModule(), files()]);
-    await this.#launch();
+  /** Starts the engine with a model; rejects with `Cancelled` where another launch took its place. */
+  launch(why: Why, model: Promise<ModelChoice> | ModelChoice = this.#model): Promise<ModelInfo> {
+    this.#model = model;
+    const launch = ++this.#launch;
+    this.#engine?.stop();
+    this.#engine = undefined;
+    this.tell({ kind: 'launched', launch, why });
+    this.#ready = this.#start(launch);
+    return this.#load(launch, this.#ready);
   }
 
-  /** Hands the model to the engine. */
-  async loadModel(): Promise<ModelInfo> {
-    const { stored, imageSide } = this.#model;
-    const job = stored === null ? await this.#loadBuiltIn(imageSide) : this.#send({ kind: 'open-stored', model: stored, imageSide });
+  /** The worker, running, with the picture that was open. */
+  async #start(launch: number): Promise<Engine> {
+    this.#module ??= fetchModule();
+    // A failed download is tried again the next time.
+    this.#module.catch(() => (this.#module = undefined));
+    const module = await this.#module;
+    this.#mustBe(launch);
+    const engine = new Engine((failure) => this.#crashed(launch, failure));
+    this.#engine = engine;
+    const onPart = this.#engineSteps(launch);
+    const job = engine.send({ kind: 'start', backend: this.choice, kernels: kept() }, [], onPart, module);
+    const { backend, whyCpu, kernels, selfTest } = expect((await job.done).message, 'started');
+    this.#mustBe(launch);
+    keep(kernels);
+    this.tell({ kind: 'engine-started', launch, backend, whyCpu, selfTest });
+    if (this.#opened) await engine.send({ kind: 'open' }, [await this.#opened.file.arrayBuffer()]).done;
+    return engine;
+  }
+
+  async #load(launch: number, ready: Promise<Engine>): Promise<ModelInfo> {
+    const choice = await this.#model;
+    this.#mustBe(launch);
+    const files = choice.stored === null ? await this.#fetchBuiltIn(launch) : undefined;
+    const engine = await ready;
+    const { imageSide } = choice;
+    const onPart = this.#engineSteps(launch);
+    const job = files
+      ? engine.send({ kind: 'load-model', files: files.map(({ name }) => name), imageSide }, await Promise.all(files.map(({ bytes }) => bytes.arrayBuffer())), onPart)
+      : engine.send({ kind: 'open-stored', model: choice.stored ?? '', imageSide }, [], onPart);
     const { model } = expect((await job.done).message, 'model-loaded');
-    await this.setEmbeddingMemory(this.#remembered.embeddings);
+    const { message } = await engine.send({ kind: 'cache', budgetMib: this.#remembered.embeddings }).done;
+    this.#mustBe(launch);
+    this.tell({ kind: 'cache-told', cache: expect(message, 'cache').cache });
+    this.tell({ kind: 'model-loaded', launch, model });
     return model;
+  }
+
+  /** Nothing that was begun for an earlier engine goes on. */
+  #mustBe(launch: number): void {
+    if (launch !== this.#launch) throw new Cancelled();
+  }
+
+  #engineSteps(launch: number): (answer: Answer) => void {
+    return ({ message }) => {
+      if (message.kind === 'progress') this.tell({ kind: 'engine-step', launch, step: { stage: message.stage, fraction: message.fraction } });
+    };
+  }
+
+  #fetchBuiltIn(launch: number): Promise<ModelFile[]> {
+    this.#builtIn ??= fetchModel((fraction) => this.tell({ kind: 'engine-step', launch, step: { stage: 'download', fraction } }));
+    this.#builtIn.catch(() => (this.#builtIn = undefined));
+    return this.#builtIn;
+  }
+
+  #crashed(launch: number, failure: Failure): void {
+    if (launch !== this.#launch) return;
+    this.tell({ kind: 'crashed', launch, failure });
+    // A fault that comes back on the way up would go round for ever.
+    const givesUp = failure.code === 'ENGINE-START' || ++this.#crashes >= PATIENCE;
+    if (givesUp) return this.#giveUp(launch, failure.code === 'ENGINE-START' ? failure : gaveUp);
+    this.launch('crash').catch((error: unknown) => this.#relaunchFailed(error));
+  }
+
+  #relaunchFailed(error: unknown): void {
+    // Of another crash, and of a launch that another one replaced, is told elsewhere.
+    if (error instanceof Cancelled || (error instanceof Failed && error.failure.code === 'ENGINE-CRASHED')) return;
+    this.#giveUp(this.#launch, error instanceof Failed ? error.failure : gaveUp);
+  }
+
+  /** Until someone tries again; requests are refused with the reason. */
+  #giveUp(launch: number, failure: Failure): void {
+    this.#crashes = 0;
+    this.#ready = Promise.reject(new Failed(failure));
+    this.#ready.catch(() => undefined);
+    this.tell({ kind: 'launch-failed', launch, failure });
+  }
+
+  /** The engine, as soon as it can be asked; the newest one, where it is replaced meanwhile. */
+  async #up(): Promise<Engine> {
+    for (;;) {
+      const ready = this.#ready;
+      try {
+        const engine = await ready;
+        if (ready === this.#ready) return engine;
+      } catch (error) {
+        if (ready === this.#ready) throw error;
+      }
+    }
+  }
+
+  /** Opens a picture; on failure what was open stays open. `isWanted` is asked again when the engine is there. */
+  async open(file: Blob, isWanted: () => boolean, onProgress: (progress: Progress) => void): Promise<PictureInfo> {
+    const bytes = await file.arrayBuffer();
+    const engine = await this.#up();
+    if (!isWanted()) throw new Cancelled();
+    const { message } = await engine.send({ kind: 'open' }, [bytes], progressTo(onProgress)).done;
+    const { picture } = expect(message, 'opened');
+    // The engine has it, whether or not it is still wanted: what it is asked afterwards is about this one.
+    this.#opened = { file, picture };
+    return picture;
+  }
+
+  /** Pixels of a frame of the open picture. */
+  async frame(picture: PictureInfo, frame: number): Promise<FramePixels> {
+    const engine = await this.#up();
+    if (this.#opened && this.#opened.picture !== picture) throw new Cancelled();
+    const { message, buffers } = await engine.send({ kind: 'frame', frame }).done;
+    const { minimum, maximum } = expect(message, 'frame');
+    const buffer = buffers[0] ?? new ArrayBuffer(0);
+    return { values: picture.pixels === 'rgb' ? new Uint8Array(buffer) : new Float32Array(buffer), minimum, maximum };
+  }
+
+  /** Segments; `onPart` is told of each prompt's answer and of progress. Only while the engine is there. */
+  segment(request: Omit<Extract<Message, { kind: 'segment' }>, 'kind'>, onPart: (answer: Answer) => void): Job {
+    if (!this.#engine) throw new Failed(notStarted);
+    // Asked now, with what was encoded ahead; asked afterwards it would end the next look ahead before it begins.
+    void this.askCache();
+    const job = this.#engine.send({ kind: 'segment', ...request }, [], onPart);
+    void job.done.then(
+      () => (this.#crashes = 0),
+      () => undefined,
+    );
+    return job;
   }
 
   /** Sets what embeddings may take, in MiB, for this and later visits; `null` leaves it to the engine. */
   async setEmbeddingMemory(budgetMib: number | null): Promise<void> {
     this.#remembered.embeddings = budgetMib;
-    const { message } = await this.#send({ kind: 'cache', budgetMib }).done;
-    this.events.onCache(expect(message, 'cache').cache);
+    const { message } = await (await this.#up()).send({ kind: 'cache', budgetMib }).done;
+    this.tell({ kind: 'cache-told', cache: expect(message, 'cache').cache });
   }
 
   /** Tells what embeddings are kept, if the engine can say. */
   async askCache(): Promise<void> {
-    const answer = await this.#send({ kind: 'cache', budgetMib: null }).done.catch(() => undefined);
-    if (answer) this.events.onCache(expect(answer.message, 'cache').cache);
-  }
-
-  /** Puts another model in place of the present one, in a new worker: memory that a model took is not given back. */
-  async changeModel(model: ModelChoice): Promise<ModelInfo> {
-    this.#model = model;
-    return this.restart();
-  }
-
-  /** Opens a picture; on failure what was open stays open. */
-  async open(file: Blob): Promise<PictureInfo> {
-    const { message } = await this.#send({ kind: 'open' }, [await file.arrayBuffer()]).done;
-    this.#file = file;
-    this.#picture = expect(message, 'opened').picture;
-    return this.#picture;
-  }
-
-  /** Pixels of a frame of the open picture. */
-  async frame(frame: number): Promise<FramePixels> {
-    const { message, buffers } = await this.#send({ kind: 'frame', frame }).done;
-    const { minimum, maximum } = expect(message, 'frame');
-    const buffer = buffers[0] ?? new ArrayBuffer(0);
-    const values = this.#picture?.pixels === 'rgb' ? new Uint8Array(buffer) : new Float32Array(buffer);
-    return { values, minimum, maximum };
-  }
-
-  /** Segments; `onPrompt` is told of each prompt's answer as it comes. */
-  segment(request: Omit<Extract<Message, { kind: 'segment' }>, 'kind'>, onPrompt: (answer: Answer) => void): Job {
-    // Asked now, with what was encoded ahead; asked afterwards it would end the next look ahead before it begins.
-    void this.askCache();
-    return this.#send({ kind: 'segment', ...request }, [], onPrompt);
-  }
-
-  /** Ends the worker, work and all, and brings a new one to the same state. */
-  async restart(): Promise<ModelInfo> {
-    this.#engine?.stop();
-    await this.#launch();
-    if (this.#file) await this.open(this.#file);
-    return this.loadModel();
-  }
-
-  #fetchBuiltIn(): Promise<ModelFile[]> {
-    this.#builtIn ??= fetchModel((fraction) => this.events.onDownload(fraction));
-    // A failed download is tried again the next time.
-    this.#builtIn.catch(() => (this.#builtIn = undefined));
-    return this.#builtIn;
-  }
-
-  async #loadBuiltIn(imageSide: number | null): Promise<Job> {
-    const files = await this.#fetchBuiltIn();
-    const buffers = await Promise.all(files.map((file) => file.bytes.arrayBuffer()));
-    return this.#send({ kind: 'load-model', files: files.map((file) => file.name), imageSide }, buffers);
-  }
-
-  async #launch(): Promise<void> {
-    this.#engine = new Engine((failure) => void this.#crashed(failure));
-    const job = this.#send({ kind: 'start', backend: this.choice, kernels: kept() }, [], undefined, this.#module);
-    const { backend, whyCpu, kernels, selfTest } = expect((await job.done).message, 'started');
-    keep(kernels);
-    this.events.onBackend(backend, whyCpu, selfTest);
-  }
-
-  async #crashed(failure: Failure): Promise<void> {
-    // A fault that comes back on the way up would go round for ever.
-    if (failure.code === 'ENGINE-START' || ++this.#restarts > 3) return this.events.onCrash(failure);
-    this.events.onCrash(failure);
-    await this.restart().then(
-      () => this.events.onRestarted(),
-      () => undefined,
-    );
-  }
-
-  #send(message: Message, buffers: ArrayBuffer[] = [], onPart?: (answer: Answer) => void, module?: WebAssembly.Module): Job {
-    if (!this.#engine) throw new Failed(notStarted);
-    const part = (answer: Answer): void => {
-      if (answer.message.kind === 'progress') this.events.onProgress(answer.message);
-      else onPart?.(answer);
-    };
-    return this.#engine.send(message, buffers, part, module);
+    const answer = await this.#engine?.send({ kind: 'cache', budgetMib: null }).done.catch(() => undefined);
+    if (answer) this.tell({ kind: 'cache-told', cache: expect(answer.message, 'cache').cache });
   }
 }
+
+const progressTo =
+  (onProgress: (progress: Progress) => void) =>
+  ({ message }: Answer): void => {
+    if (message.kind === 'progress') onProgress(message);
+  };
 
 const KERNELS = 'medsam3.kernels';
 
@@ -176,6 +224,12 @@ const notStarted: Failure = {
   code: 'ENGINE-NOT-READY',
   message: 'The engine is not running.',
   nextStep: 'Wait until the page is ready, or reload it.',
+};
+
+const gaveUp: Failure = {
+  code: 'ENGINE-GAVE-UP',
+  message: 'The engine stopped several times in a row.',
+  nextStep: 'Press "Try again", or choose another model or a smaller picture.',
 };
 
 function expect<K extends Response['kind']>(message: Response, kind: K): Extract<Response, { kind: K }> {

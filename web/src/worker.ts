@@ -5,7 +5,7 @@ import type { Failure, Request, Response } from './protocol';
 /** What crosses the boundary in either direction: a message and, beside it, its buffers. */
 interface FromPage {
   message: Request;
-  buffers: ArrayBuffer[];
+  buffers: (ArrayBuffer | Blob)[];
   /** Only with `start`. */
   module?: WebAssembly.Module;
 }
@@ -13,7 +13,7 @@ interface FromPage {
 interface Glue {
   initSync(options: { module: WebAssembly.Module }): unknown;
   Host: new (post: (message: Response, buffers: Uint8Array[]) => void) => {
-    handle(message: Request, buffers: ArrayBuffer[]): Promise<void>;
+    handle(message: Request, buffers: (ArrayBuffer | Blob)[]): Promise<void>;
   };
 }
 

@@ -151,7 +151,7 @@ impl Session {
                 };
                 self.segment(id, ask).await
             }
-            Request::Cancel { .. } => Ok(()),
+            _ => Err(failure::unreadable_message()),
         }
     }
 

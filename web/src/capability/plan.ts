@@ -1,8 +1,9 @@
 // Decides, before anything is downloaded, at which image side a model can run on this machine and which of
-// several precisions suits it, and says why in plain words.
+// several precisions suits it, and says why in the language of the page.
 import type { Failure } from '../protocol';
 import type { Manifest } from '../store/manifest';
 import { bytesInWords } from '../store/words';
+import { number, words } from '../words/language';
 import type { Machine } from './machine';
 import { memory, type Memory } from './memory';
 
@@ -37,8 +38,9 @@ export function plan(manifest: Manifest, machine: Machine, only?: number): Plan 
   const chosen = tried[at];
   const why = reasons[0];
   if (!chosen) return { fits: false, failure: doesNotFit(manifest, reasons.at(-1) ?? '', machine) };
-  const need = `${chosen.side} px, about ${bytesInWords(chosen.memory.totalBytes)} of memory`;
-  return { fits: true, ...chosen, words: why === undefined ? need : `${need}; not ${sides[0]} px: ${why}` };
+  const { need, notSide } = words.value.machine;
+  const says = need(String(chosen.side), bytesInWords(chosen.memory.totalBytes));
+  return { fits: true, ...chosen, words: why === undefined ? says : says + notSide(String(sides[0]), why) };
 }
 
 /** Of several precisions of one model the one for this machine, with the reason; nothing where none fits. */
@@ -50,22 +52,18 @@ export function recommend<T extends { manifest: Manifest | undefined }>(choices:
   const [best] = fitting.sort((a, b) => b.side - a.side || rank(a.manifest.precision) - rank(b.manifest.precision));
   if (!best) return undefined;
   const passedOver = choices.flatMap(({ manifest }) => (manifest && rank(manifest.precision) < rank(best.manifest.precision) ? [manifest.precision] : []));
-  const reason =
-    choices.length === 1
-      ? 'it is the only one offered'
-      : passedOver.length > 0
-        ? `${passedOver.join(' and ')} does not fit at this image side`
-        : 'the most exact results for their size, and it fits';
-  return { choice: best.choice, words: `${best.manifest.precision} at ${best.side} px: ${reason}` };
+  const { choice, onlyOne, mostExact, passedOver: doNotFit } = words.value.machine;
+  const reason = choices.length === 1 ? onlyOne : passedOver.length > 0 ? doNotFit(passedOver) : mostExact;
+  return { choice: best.choice, words: choice(best.manifest.precision, String(best.side), reason) };
 }
 
 /** What the machine has, in a sentence. */
 export function describe({ gpu, memoryGib }: Machine): string {
-  const memory = memoryGib === undefined ? `memory unknown (${ASSUMED_MEMORY_GIB} GB assumed)` : `${memoryGib} GB of memory or more`;
-  if (!gpu) return `No graphics processor through WebGPU: models run on the CPU, slowly; ${memory}`;
-  const name = gpu.isSoftware ? `${gpu.name}, a software renderer (slow)` : gpu.name;
-  const f16 = gpu.hasF16 ? '16-bit shaders' : 'no 16-bit shaders (weights of 16 bits take 32)';
-  return `WebGPU on ${name}; ${f16}; buffers up to ${bytesInWords(gpu.maxBindingBytes)}; ${memory}`;
+  const say = words.value.machine;
+  const memory = memoryGib === undefined ? say.unknownMemory(number(ASSUMED_MEMORY_GIB)) : say.memory(number(memoryGib));
+  if (!gpu) return say.noGpu(memory);
+  const name = gpu.isSoftware ? say.software(gpu.name) : gpu.name;
+  return say.gpu(name, gpu.hasF16 ? say.f16 : say.noF16, bytesInWords(gpu.maxBindingBytes), memory);
 }
 
 function rank(precision: string): number {
@@ -82,21 +80,19 @@ function budgetBytes({ gpu, memoryGib = ASSUMED_MEMORY_GIB }: Machine): number {
 function obstacle(memory: Memory, { gpu }: Machine, budget: number): string | undefined {
   const limit = Math.min(gpu?.maxBindingBytes ?? Infinity, gpu?.maxBufferBytes ?? Infinity);
   if (memory.bindingBytes > limit) {
-    return `one tensor needs ${bytesInWords(memory.bindingBytes)}, and the graphics processor binds ${bytesInWords(limit)} at most`;
+    return words.value.machine.binding(bytesInWords(memory.bindingBytes), bytesInWords(limit));
   }
   if (memory.totalBytes > budget) {
-    return `it needs about ${bytesInWords(memory.totalBytes)} of memory, and about ${bytesInWords(budget)} can be had`;
+    return words.value.machine.tooMuch(bytesInWords(memory.totalBytes), bytesInWords(budget));
   }
   return undefined;
 }
 
 function doesNotFit(manifest: Manifest, reason: string, { gpu }: Machine): Failure {
-  const nextStep = gpu
-    ? 'Choose the model in a smaller precision, or the built-in model, which runs on this machine.'
-    : 'Use a browser with WebGPU and hardware acceleration, or the built-in model, which runs on this machine.';
+  const { smallerPrecision, wantsGpu, doesNotRun } = words.value.machine;
   return {
     code: gpu ? 'MODEL-TOO-LARGE' : 'MODEL-NEEDS-GPU',
-    message: `"${manifest.name}" (${manifest.precision}) does not run on this machine: ${reason}.`,
-    nextStep,
+    message: doesNotRun(manifest.name, manifest.precision, reason),
+    nextStep: gpu ? smallerPrecision : wantsGpu,
   };
 }

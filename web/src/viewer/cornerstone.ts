@@ -125,7 +125,9 @@ export class CornerstoneViewer implements ViewerPort {
   }
 
   async #load(id: string): Promise<Types.IImage> {
-    const { picture, fetchFrame } = this.#current();
+    const { picture, fetchFrame, serial } = this.#current();
+    // A frame of a picture that was in view before is not one of this.
+    if (!id.startsWith(`${SCHEME}:${serial}/`)) throw new Error('the picture is not in view any more');
     const { values, minimum, maximum } = await fetchFrame(Number(id.split('/')[1])).catch((error: unknown) => {
       this.#loadError = error;
       throw error;

@@ -9,17 +9,13 @@ export interface Layer {
 }
 
 export class Overlay {
-  readonly canvas = document.createElement('canvas');
   #painted: HTMLCanvasElement[] = [];
   #outlines: { path: Path2D; color: string }[] = [];
   #opacity = 0.45;
   #placement: Placement | undefined;
 
-  constructor(parent: HTMLElement) {
-    this.canvas.className = 'overlay';
-    this.canvas.setAttribute('aria-hidden', 'true');
-    parent.append(this.canvas);
-    new ResizeObserver(() => this.#draw()).observe(parent);
+  constructor(readonly canvas: HTMLCanvasElement) {
+    new ResizeObserver(() => this.#draw()).observe(canvas);
   }
 
   /** Replaces all masks; the first lies at the bottom. */

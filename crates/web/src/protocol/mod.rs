@@ -2,10 +2,18 @@
 //! generated from these types by the test below and committed.
 //!
 //! Binary data (files, weights, pixels, masks) never sits inside a message: it travels beside it as a
-//! list of transferable buffers, and each variant says what its buffers are. No message but
-//! `load-model` names a file, and none carries anything read from a picture's header but geometry.
+//! list of transferable buffers, and each variant says what its buffers are. Names of files go into the worker with
+//! `load-model` and `open-files` and never come out; nothing read from a picture's header comes out but geometry.
+//!
+//! `series` has what is said of series and runs, `document` what is said of segmentations.
+
+mod document;
+mod series;
 
 use serde::{Deserialize, Serialize};
+
+pub use document::*;
+pub use series::*;
 
 /// From the page to the worker. Every request has an id of the page's choosing.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,6 +69,113 @@ pub enum Request {
     },
     /// Stops the request `target`, which answers `cancelled`.
     Cancel { id: u32, target: u32 },
+    /// Lists the series in some files, folders and archives, in place of what was listed and open. Buffers: one `File` or
+    /// `Blob` per name. A name is a path with `/` where a folder was chosen. Answered by `progress` and `listed`.
+    OpenFiles { id: u32, names: Vec<String> },
+    /// Opens a series of the listing; the document is that of the series, as it was left. Answered by `series-opened`.
+    OpenSeries { id: u32, series: u32 },
+    /// Asks for the pixels of a picture of the open series. Answered by `slice`, also while a run goes on.
+    Slice {
+        id: u32,
+        slice: u32,
+        frame: u32,
+        /// 16-bit integers where they hold all values of the picture.
+        compact: bool,
+    },
+    /// Asks for a small picture of the middle of a series of the listing. Answered by `thumbnail`.
+    Thumbnail {
+        id: u32,
+        series: u32,
+        /// Pixels of its longer side.
+        side: u32,
+    },
+    /// Segments pictures of the open series by each prompt, the picture in view first, then outwards. Answered by one
+    /// `slice-segmented` per picture and a closing `series-segmented`. Masks go into the document as they come, and stay
+    /// there after a `cancel`.
+    SegmentSeries {
+        id: u32,
+        prompts: Vec<String>,
+        scope: Scope,
+        /// The picture in view.
+        at: PicturePlace,
+        /// Each picture's own window when absent.
+        window: Option<WindowLevel>,
+        rule: MaskRule,
+        /// Probability in 0..1 from which an instance is kept; the model's own when absent.
+        threshold: Option<f32>,
+        /// Probability in 0..1 from which a pixel is inside; the model's own when absent.
+        mask_threshold: Option<f32>,
+        on_protected: OnProtected,
+    },
+    /// Halts the `segment-series` request `target` between two steps of the model. Answered by `run-state`, by `target`.
+    Pause { id: u32, target: u32 },
+    /// Goes on with it. Answered by `run-state`, by `target`.
+    Resume { id: u32, target: u32 },
+    /// Asks for the document of the open series. Answered by `document`, as is every change below.
+    Document { id: u32 },
+    /// Asks for the masks on one picture. Answered by `masks`.
+    Masks {
+        id: u32,
+        slice: u32,
+        frame: u32,
+        /// Of all segments when absent.
+        segments: Option<Vec<u32>>,
+        /// Of the reference and not of the document.
+        reference: bool,
+    },
+    /// Measures segments with their grey values, which reads their pictures. Answered by `measured`.
+    Measure {
+        id: u32,
+        /// All when absent.
+        segments: Option<Vec<u32>>,
+    },
+    /// Adds an empty segment to draw in, the last of `document`'s.
+    NewSegment { id: u32, name: String },
+    /// Changes the pixels of a segment. Buffer: the pixels of a stroke, see `EditRequest`.
+    Edit {
+        id: u32,
+        segment: u32,
+        edit: EditRequest,
+    },
+    /// Changes what is said of a segment; what is absent stays. A lock is no step of the history.
+    ChangeSegment {
+        id: u32,
+        segment: u32,
+        name: Option<String>,
+        color: Option<[u8; 3]>,
+        locked: Option<bool>,
+    },
+    /// Takes a segment out of the document.
+    DeleteSegment { id: u32, segment: u32 },
+    /// Takes the last step of the history back. Not while a run is that step: `RUN-UNDER-WAY`.
+    Undo { id: u32 },
+    /// Brings it back.
+    Redo { id: u32 },
+    /// Writes the document. Answered by `exported`.
+    Export {
+        id: u32,
+        formats: Vec<ExportFormat>,
+        /// DICOM files say neither who the patient is nor when the study was.
+        deidentify: bool,
+    },
+    /// Lays a segmentation on the open series: one of the listing (`found`), or a DICOM SEG, RT Structure Set or NIfTI
+    /// label map. Buffer where `found` is absent: its `File`, `Blob` or `ArrayBuffer`. Refused with the reason where it is
+    /// not of the series. Answered by `imported`.
+    ImportSegmentation {
+        id: u32,
+        found: Option<u32>,
+        into: ImportInto,
+    },
+    /// Compares a segment with one of the reference at one frame. Answered by `compared`.
+    Compare {
+        id: u32,
+        segment: u32,
+        /// A segment of the reference.
+        reference: u32,
+        frame: u32,
+        /// Of `nsd`, in mm, in pixels where the series is not calibrated.
+        tolerance: f64,
+    },
 }
 
 /// From the worker to the page. `id` is that of the request it belongs to; 0 when to none.
@@ -110,6 +225,89 @@ pub enum Response {
     Segmented { id: u32, seconds: Seconds },
     /// The embeddings kept.
     Cache { id: u32, cache: CacheInfo },
+    /// What is in the files.
+    Listed { id: u32, listing: ListingInfo },
+    /// A series is open.
+    SeriesOpened {
+        id: u32,
+        series: Box<OpenSeries>,
+        document: DocumentInfo,
+    },
+    /// Pixels of a picture. Buffers: one, see `samples`.
+    Slice {
+        id: u32,
+        place: PicturePlace,
+        columns: u32,
+        rows: u32,
+        samples: Samples,
+        /// Smallest and largest value, padding left out.
+        minimum: f32,
+        maximum: f32,
+        /// The picture's own window; absent in colour.
+        window: Option<WindowLevel>,
+        /// Distance of rows and of columns.
+        spacing_mm: Option<[f64; 2]>,
+    },
+    /// A small picture. Buffers: one, four bytes per pixel (red, green, blue, 255), as `ImageData` takes them.
+    Thumbnail {
+        id: u32,
+        series: u32,
+        width: u32,
+        height: u32,
+    },
+    /// A picture of a run is done; the run goes on. Buffers: a mask per answer, a byte, 0 or 1, per pixel; none with
+    /// `failure`.
+    SliceSegmented {
+        id: u32,
+        place: PicturePlace,
+        /// Pictures done, this one among them, and pictures in all.
+        done: u32,
+        total: u32,
+        /// At the pace so far, pauses not counted.
+        seconds_left: f64,
+        answers: Vec<SegmentAnswer>,
+        /// The picture cannot be shown and was left out.
+        failure: Option<Failure>,
+    },
+    /// A run halted or goes on.
+    RunState { id: u32, paused: bool },
+    /// A run came to its end.
+    SeriesSegmented {
+        id: u32,
+        done: u32,
+        total: u32,
+        seconds: f64,
+        document: DocumentInfo,
+    },
+    /// The document.
+    Document { id: u32, document: DocumentInfo },
+    /// Masks on a picture, of segments that have pixels there. Buffers: one per mask, a byte, 0 or 1, per pixel.
+    Masks {
+        id: u32,
+        place: PicturePlace,
+        masks: Vec<MaskInfo>,
+    },
+    /// Measurements; segments without a pixel have none.
+    Measured {
+        id: u32,
+        /// Of the document that was measured.
+        version: u32,
+        measurements: Vec<MeasurementInfo>,
+    },
+    /// Files to be saved. Buffers: one per file.
+    Exported {
+        id: u32,
+        files: Vec<ExportedFile>,
+        refused: Vec<RefusedFormat>,
+    },
+    /// A segmentation came in.
+    Imported {
+        id: u32,
+        import: ImportInfo,
+        document: DocumentInfo,
+    },
+    /// A comparison.
+    Compared { id: u32, comparison: ComparisonInfo },
     /// The request was stopped by a `cancel`.
     Cancelled { id: u32 },
     /// The request failed.
@@ -164,6 +362,10 @@ pub enum Stage {
     Weights,
     /// Reading a picture.
     Decode,
+    /// Looking through files for series.
+    List,
+    /// Reading grey values under masks.
+    Measure,
     /// Trunk and neck: once per picture, frame and window.
     Image,
     /// Text encoder and the rest: once per prompt.
@@ -320,89 +522,29 @@ impl Request {
             | Self::Open { id }
             | Self::Frame { id, .. }
             | Self::Segment { id, .. }
-            | Self::Cancel { id, .. } => *id,
+            | Self::Cancel { id, .. }
+            | Self::OpenFiles { id, .. }
+            | Self::OpenSeries { id, .. }
+            | Self::Slice { id, .. }
+            | Self::Thumbnail { id, .. }
+            | Self::SegmentSeries { id, .. }
+            | Self::Pause { id, .. }
+            | Self::Resume { id, .. }
+            | Self::Document { id }
+            | Self::Masks { id, .. }
+            | Self::Measure { id, .. }
+            | Self::NewSegment { id, .. }
+            | Self::Edit { id, .. }
+            | Self::ChangeSegment { id, .. }
+            | Self::DeleteSegment { id, .. }
+            | Self::Undo { id }
+            | Self::Redo { id }
+            | Self::Export { id, .. }
+            | Self::ImportSegmentation { id, .. }
+            | Self::Compare { id, .. } => *id,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ts_rs::{Config, TS};
-
-    fn declaration<T: TS>(config: &Config) -> String {
-        let docs = T::docs().unwrap_or_default();
-        format!("{docs}export {}\n", T::decl(config))
-    }
-
-    fn typescript() -> String {
-        let config = Config::new().with_large_int("number");
-        let parts = [
-            "// Generated from crates/web/src/protocol.rs by `cargo test -p medsam3-web`. Do not edit.\n".to_owned(),
-            declaration::<Request>(&config),
-            declaration::<Response>(&config),
-            declaration::<BackendChoice>(&config),
-            declaration::<Backend>(&config),
-            declaration::<SelfTest>(&config),
-            declaration::<Stage>(&config),
-            declaration::<WindowLevel>(&config),
-            declaration::<MaskRule>(&config),
-            declaration::<PixelKind>(&config),
-            declaration::<PictureInfo>(&config),
-            declaration::<ModelInfo>(&config),
-            declaration::<CacheInfo>(&config),
-            declaration::<PromptAnswer>(&config),
-            declaration::<InstanceAnswer>(&config),
-            declaration::<Seconds>(&config),
-            declaration::<Failure>(&config),
-        ];
-        parts.join("\n")
-    }
-
-    /// The page compiles against a committed file; this writes it anew and fails when it was stale.
-    #[test]
-    fn typescript_is_up_to_date() {
-        let path =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/src/protocol.ts");
-        let wanted = typescript();
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        if found != wanted {
-            std::fs::write(&path, wanted).unwrap();
-            panic!("web/src/protocol.ts was stale; it has been written anew: commit it");
-        }
-    }
-
-    #[test]
-    fn requests_read_as_the_page_writes_them() {
-        let text = r#"{"kind":"segment","id":7,"prompts":"lungs, heart","frame":0,
-            "window":{"center":40,"width":400},"rule":"model","threshold":null}"#;
-        let request: Request = serde_json::from_str(text).unwrap();
-        assert_eq!(request.id(), 7);
-        let Request::Segment { window, rule, .. } = request else {
-            panic!("not a segment request")
-        };
-        assert_eq!(
-            window,
-            Some(WindowLevel {
-                center: 40.0,
-                width: 400.0
-            })
-        );
-        assert_eq!(rule, MaskRule::Model);
-    }
-
-    #[test]
-    fn responses_write_as_the_page_reads_them() {
-        let response = Response::Error {
-            id: 3,
-            error: Failure {
-                code: "DICOM-TRUNCATED".into(),
-                message: "The file ends too early.".into(),
-                next_step: "Copy it again.".into(),
-            },
-        };
-        let value = serde_json::to_value(response).unwrap();
-        assert_eq!(value["kind"], "error");
-        assert_eq!(value["error"]["nextStep"], "Copy it again.");
-    }
-}
+mod tests;
