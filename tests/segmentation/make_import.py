@@ -1,7 +1,7 @@
 """Makes import.json: masks of other programs' segmentations on the slices of their series, read independently.
 
 dcmqi's files: the NRRD label maps beside them, which they were written from (SimpleITK 2.5.7). highdicom's files:
-pydicom 3.0.2, by the image that a frame names. Structure sets: the masks beside them (nibabel 5.4.2), and scikit-image's
+highdicom 0.28.2, fractions by a threshold. Structure sets: the masks beside them (nibabel 5.4.2), and scikit-image's
 polygon2mask where there is none. Slices in the order of positions along the normal.
 Run: MEDSAM3_SHARED=... python tests/segmentation/make_import.py
 """
@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 
+import highdicom as hd
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -51,7 +52,7 @@ def from_points(index_to_point, voxels, image):
     return out
 
 
-def nrrd(path, image, label=None):
+def nrrd_voxels(path, image, label=None):
     read = sitk.ReadImage(str(ROOT / path))
     array = sitk.GetArrayFromImage(read)
     mask = array == label if label is not None else array > 0
@@ -59,7 +60,7 @@ def nrrd(path, image, label=None):
     return from_points(lambda all_: (np.array(read.TransformIndexToPhysicalPoint(v.tolist())) for v in all_), voxels, image)
 
 
-def nifti(path, image):
+def nifti_voxels(path, image):
     read = nib.load(ROOT / path)
     voxels = np.argwhere(np.asarray(read.dataobj) > 0)
     to_lps = np.diag([-1, -1, 1, 1]) @ read.affine
@@ -102,35 +103,60 @@ def polygons(path, image):
         yield roi.ROIName, out
 
 
+def fractions(path, image, threshold):
+    """Of a fractional segmentation, by highdicom."""
+    files, _, _ = load(image)
+    read = hd.seg.segread(ROOT / path)
+    values = read.get_pixels_by_source_instance([f.SOPInstanceUID for f in files], rescale_fractional=True,
+                                                assert_missing_frames_are_empty=True)
+    for number in read.segment_numbers:
+        yield read.get_segment_description(number).segment_label, values[..., number - 1] >= max(threshold, 1e-9)
+
+
 S = "series/dcmqi-seg/"
 CT = S + "ct-liver-spine/image"
-cases = [
-    ("seg", S + "ct-liver-spine/liver.dcm", CT, [("Liver", nrrd(S + "ct-liver-spine/liver_seg.nrrd", CT))]),
-    ("seg", S + "ct-liver-spine/partial_overlaps.dcm", CT, by_reference(S + "ct-liver-spine/partial_overlaps.dcm", CT)),
-    ("seg", S + "23x38x3/label.seg", S + "23x38x3/image", None),
-    ("seg", S + "24x38x3/label.seg", S + "24x38x3/image", None),
-    ("seg", S + "labelmap/sparse-labelmap-noppv.dcm", S + "24x38x3/image", "labelmap"),
-]
-result = []
-for kind, file, image, segments in cases:
-    if segments is None:
-        name = pydicom.dcmread(ROOT / file, stop_before_pixels=True).SegmentSequence[0].SegmentLabel
-        segments = [(name, nrrd(file.replace("label.seg", "label.nrrd"), image))]
-    if segments == "labelmap":
-        ds = pydicom.dcmread(ROOT / file, stop_before_pixels=True)
-        segments = [(s.SegmentLabel, nrrd(S + "labelmap/sparse_labelmap_noppv_seg.nrrd", image, s.SegmentNumber))
-                    for s in ds.SegmentSequence if s.SegmentNumber]
-    result.append({"kind": kind, "file": file, "image": image,
-                   "segments": [{"name": name, "slices": described(masks)} for name, masks in segments]})
-for folder in ("mr-tumour", "pet-tumour"):
-    file, image = f"series/rtstruct/{folder}/rtstruct.dcm", f"series/rtstruct/{folder}/image"
-    name = pydicom.dcmread(ROOT / file).StructureSetROISequence[0].ROIName
-    result.append({"kind": "rtstruct", "file": file, "image": image,
-                   "segments": [{"name": name, "slices": described(nifti(f"series/rtstruct/{folder}/mask.nii.gz", image))}]})
-P = "series/rtstruct/phantom-ct/"
-result.append({"kind": "rtstruct", "file": P + "rt.dcm", "image": P + "image",
-               "segments": [{"name": n, "slices": described(m)} for n, m in polygons(P + "rt.dcm", P + "image")]})
-path = pathlib.Path(__file__).with_name("import.json")
-path.write_text(json.dumps({"cases": result}, indent=1) + "\n")
-for case in result:
-    print(case["file"], [(s["name"], sum(v["pixels"] for v in s["slices"].values())) for s in case["segments"]])
+
+
+def main():
+    cases = [
+        ("seg", S + "ct-liver-spine/liver.dcm", CT, [("Liver", nrrd_voxels(S + "ct-liver-spine/liver_seg.nrrd", CT))]),
+        ("seg", S + "ct-liver-spine/partial_overlaps.dcm", CT, by_reference(S + "ct-liver-spine/partial_overlaps.dcm", CT)),
+        ("seg", S + "23x38x3/label.seg", S + "23x38x3/image", None),
+        ("seg", S + "24x38x3/label.seg", S + "24x38x3/image", None),
+        ("seg", S + "labelmap/sparse-labelmap-noppv.dcm", S + "24x38x3/image", "labelmap"),
+        # The slice that is not stored is padding (5), which is no segment.
+        ("seg", S + "labelmap/sparse-labelmap-ppv5.dcm", S + "24x38x3/image", "labelmap"),
+    ]
+    result = []
+    for kind, file, image, segments in cases:
+        if segments is None:
+            name = pydicom.dcmread(ROOT / file, stop_before_pixels=True).SegmentSequence[0].SegmentLabel
+            segments = [(name, nrrd_voxels(file.replace("label.seg", "label.nrrd"), image))]
+        if segments == "labelmap":
+            ds = pydicom.dcmread(ROOT / file, stop_before_pixels=True)
+            segments = [(s.SegmentLabel, nrrd_voxels(file.replace("-", "_").replace("dcmqi_seg", "dcmqi-seg").replace(".dcm", "_seg.nrrd"), image, s.SegmentNumber))
+                        for s in ds.SegmentSequence if s.SegmentNumber]
+        result.append({"kind": kind, "file": file, "image": image,
+                       "segments": [{"name": name, "slices": described(masks)} for name, masks in segments]})
+    for folder in ("mr-tumour", "pet-tumour"):
+        file, image = f"series/rtstruct/{folder}/rtstruct.dcm", f"series/rtstruct/{folder}/image"
+        name = pydicom.dcmread(ROOT / file).StructureSetROISequence[0].ROIName
+        result.append({"kind": "rtstruct", "file": file, "image": image,
+                       "segments": [{"name": name, "slices": described(nifti_voxels(f"series/rtstruct/{folder}/mask.nii.gz", image))}]})
+    P = "series/rtstruct/phantom-ct/"
+    result.append({"kind": "rtstruct", "file": P + "rt.dcm", "image": P + "image",
+                   "segments": [{"name": n, "slices": described(m)} for n, m in polygons(P + "rt.dcm", P + "image")]})
+    for name, thresholds in (("binary", [0.5]), ("true", [0.2, 0.5, 0.501, 0.502])):
+        for threshold in thresholds:
+            file = f"series/highdicom-seg/seg_image_ct_{name}_fractional.dcm"
+            image = "series/dicomdir/77654033/CT2"
+            result.append({"kind": "seg", "file": file, "image": image, "threshold": threshold,
+                           "segments": [{"name": n, "slices": described(m)} for n, m in fractions(file, image, threshold)]})
+    path = pathlib.Path(__file__).with_name("import.json")
+    path.write_text(json.dumps({"cases": result}, indent=1) + "\n")
+    for case in result:
+        print(case["file"], [(s["name"], sum(v["pixels"] for v in s["slices"].values())) for s in case["segments"]])
+
+
+if __name__ == "__main__":
+    main()

@@ -108,7 +108,7 @@ fn bad_usage_exits_with_2_and_says_why() {
     );
     refused(
         &["phantom.png", "--prompt", "lung", "--formats", "gif"],
-        "rtstruct, csv and json are",
+        "rtstruct, csv, json and sr are",
     );
     refused(
         &["phantom.png", "--prompt", "lung", "--slices", "5-4"],

@@ -32,7 +32,7 @@ fn read(case: &Value, folder: &Path) -> Result<(Series, Imported), SegmentationE
     let imported = if text("kind") == "rtstruct" {
         read_rtstruct(&series, &bytes)?
     } else {
-        read_seg(&series, &bytes, 0.5)?
+        read_seg(&series, &bytes, case["threshold"].as_f64().unwrap_or(0.5))?
     };
     Ok((series, imported))
 }
@@ -99,5 +99,15 @@ fn what_belongs_elsewhere_is_refused() {
         let bytes = std::fs::read(folder.join(file)).unwrap();
         let refused = read_seg(&series, &bytes, 0.5).map_err(|error| error.code());
         assert_eq!(refused, Err("SEGMENT-OTHER-SERIES"), "{file}");
+    }
+    // Tiles of a slide have no series here.
+    let series = series(&folder.join("seg/ct_image.dcm"));
+    for file in [
+        "seg_image_sm_numbers.dcm",
+        "seg_image_sm_dots_tiled_full.dcm",
+    ] {
+        let bytes = std::fs::read(folder.join("series/highdicom-seg").join(file)).unwrap();
+        let refused = read_seg(&series, &bytes, 0.5).map_err(|error| error.code());
+        assert_eq!(refused, Err("SEGMENT-UNREADABLE"), "{file}");
     }
 }

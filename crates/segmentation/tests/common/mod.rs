@@ -8,7 +8,9 @@ use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_object::meta::FileMetaTableBuilder;
+use medsam3_imaging::Mask;
 use medsam3_imaging::series::{MemorySource, Series, SharedSource, find};
+use medsam3_segmentation::{Origin, Segment, Segmentation};
 use std::sync::Arc;
 
 /// What a series is made of.
@@ -220,4 +222,25 @@ pub fn inside(segment: usize, x: i64, y: i64, z: i64) -> bool {
         }
         _ => (x + 2 * y + 3 * z > 70 && x < 36) || (x < 4 && y < 3 && z == 0),
     }
+}
+
+/// Both segments of the phantom on a series of the default size.
+pub fn phantom(series: &Series) -> Segmentation {
+    let mut document = Segmentation::new(series);
+    let grid = document.grid();
+    for (index, name) in ["left kidney", "tumor"].into_iter().enumerate() {
+        document.add(Segment::new(
+            name,
+            Origin::of_model("medsam3-test", "abc123", name),
+        ));
+        for slice in 0..grid.slices {
+            let mut mask = Mask::empty(grid.columns, grid.rows);
+            for (at, bit) in mask.bits.iter_mut().enumerate() {
+                let (x, y) = (at % grid.columns, at / grid.columns);
+                *bit = u8::from(inside(index, x as i64, y as i64, slice as i64));
+            }
+            document.set_mask(index, slice, 0, &mask).unwrap();
+        }
+    }
+    document
 }

@@ -62,8 +62,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// What to write into it: png (a mask per picture and prompt), overlay (a picture with all masks), nifti (a mask per prompt),
-    /// nifti-labelmap, seg, seg-labelmap, rtstruct (all prompts), csv (measurements.csv), json (measurements of a series); by
-    /// default png for an image, nifti and csv for a volume, png and csv for other series
+    /// nifti-labelmap, seg, seg-labelmap, rtstruct (all prompts), csv (measurements.csv), json (measurements), sr (measurements
+    /// as a Structured Report, with the seg that it refers to); by default png for an image, nifti and csv for a volume, png and csv for other series
     #[arg(long, value_name = "F,F", value_delimiter = ',', value_parser = format)]
     pub formats: Option<Vec<Format>>,
     /// Leave the patient and the dates out of DICOM results; UIDs stay, or they would fit no image
@@ -116,6 +116,8 @@ pub enum Format {
     Csv,
     /// Segments and measurements of a series.
     Json,
+    /// Measurements as a DICOM Structured Report, which refers to the DICOM segmentation.
+    Sr,
 }
 
 fn format(text: &str) -> Result<Format, String> {
@@ -129,8 +131,9 @@ fn format(text: &str) -> Result<Format, String> {
         "rtstruct" => Ok(Format::Rtstruct),
         "csv" => Ok(Format::Csv),
         "json" => Ok(Format::Json),
+        "sr" => Ok(Format::Sr),
         _ => Err(
-            "not a format; png, overlay, nifti, nifti-labelmap, seg, seg-labelmap, rtstruct, csv and json are"
+            "not a format; png, overlay, nifti, nifti-labelmap, seg, seg-labelmap, rtstruct, csv, json and sr are"
                 .to_owned(),
         ),
     }

@@ -24,12 +24,13 @@ use crate::terminal;
 const NEEDED_BYTES: u64 = 1 << 20;
 
 /// Formats that hold all prompts of a series in one file, and how its name ends.
-pub const OF_A_SERIES: [(Format, &str); 5] = [
+pub const OF_A_SERIES: [(Format, &str); 6] = [
     (Format::Seg, "seg.dcm"),
     (Format::SegLabelmap, "labelmap.seg.dcm"),
     (Format::Rtstruct, "rtstruct.dcm"),
     (Format::NiftiLabelmap, "labelmap.nii.gz"),
     (Format::Json, "json"),
+    (Format::Sr, "sr.dcm"),
 ];
 
 /// Takes results as they come.
@@ -249,8 +250,9 @@ impl Folder {
             Kind::Volume => &[Format::Nifti, Format::Csv],
             Kind::Stack | Kind::Cine => &[Format::Png, Format::Csv],
         };
-        let formats = self.formats.as_deref();
-        formats.unwrap_or(suited).contains(&format)
+        let formats = self.formats.as_deref().unwrap_or(suited);
+        // A report refers to the segmentation beside it.
+        formats.contains(&format) || (format == Format::Seg && formats.contains(&Format::Sr))
     }
 
     /// The stem of a series and the slug of a prompt.

@@ -6,6 +6,7 @@ use medsam3_imaging::series::Kind;
 use medsam3_segmentation::{
     DicomOptions, Measurement, Origin, Segment, Segmentation, Stamp, label_table, measure,
     overlay_png, write_json, write_label_map, write_rtstruct, write_seg, write_segment_nifti,
+    write_sr,
 };
 use medsam3_weights::Manifest;
 
@@ -107,15 +108,18 @@ impl<'a> SeriesResults<'a> {
                 segment.origin.score = Some(f64::from(prompt.score));
             }
         }
+        // Of an image the records have said what is known, unless a file of measurements is asked for.
+        let in_file = output.wants(Format::Json, kind) || output.wants(Format::Sr, kind);
         let measurements = match kind {
-            Kind::Image => Vec::new(),
+            Kind::Image if !in_file => Vec::new(),
             _ => measure(&self.target.series, &self.document)?,
         };
+        let seg = Stamp::now()?;
         let mut shared = Vec::new();
         for (format, ending) in OF_A_SERIES {
             if output.wants(format, kind) {
                 let name = output.series_name(self.at, ending, stopped);
-                shared.extend(self.write(output, format, name, &measurements)?);
+                shared.extend(self.write(output, format, name, &measurements, seg)?);
             }
         }
         for (index, prompt) in self.prompts.iter().enumerate() {
@@ -156,13 +160,14 @@ impl<'a> SeriesResults<'a> {
     }
 
     /// Writes all segments as one file, and gives the names of what was written. Where nothing was found there is no DICOM
-    /// object: it would hold nothing.
+    /// object: it would hold nothing. `seg` is the identity of the DICOM segmentation, which a report refers to.
     fn write(
         &self,
         output: &Output,
         format: Format,
         name: String,
         measurements: &[Measurement],
+        seg: Stamp,
     ) -> Result<Vec<String>> {
         let (series, document) = (&self.target.series, &self.document);
         let found = document
@@ -172,10 +177,18 @@ impl<'a> SeriesResults<'a> {
         let options = DicomOptions {
             deidentify: self.deidentify,
             label_map: format == Format::SegLabelmap,
-            ..DicomOptions::new(Stamp::now()?)
+            ..DicomOptions::new(match format {
+                Format::Seg => seg,
+                _ => Stamp::now()?,
+            })
         };
         match format {
-            Format::Seg | Format::SegLabelmap | Format::Rtstruct if !found => return Ok(Vec::new()),
+            Format::Seg | Format::SegLabelmap | Format::Rtstruct | Format::Sr if !found => {
+                return Ok(Vec::new());
+            }
+            Format::Sr => output.file(&name, |file| {
+                write_sr(series, document, measurements, &seg, &options, file)
+            })?,
             Format::Seg | Format::SegLabelmap => {
                 output.file(&name, |file| write_seg(series, document, &options, file))?;
             }
