@@ -33,6 +33,7 @@ mod diameter;
 mod dicom;
 mod document;
 mod edit;
+mod editor;
 mod error;
 mod interpolate;
 mod measure;
@@ -48,9 +49,12 @@ pub use compare::{Comparison, Overlap, compare, dice, hd95_px, iou, nsd, overlap
 pub use dicom::{DicomOptions, Stamp, write_rtstruct, write_seg};
 pub use document::{Grid, Place, Segment, Segmentation};
 pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
+pub use editor::{ChangedMask, Editor, OnProtected, SegmentId, StepKind, Taken};
 pub use error::SegmentationError;
 pub use interpolate::interpolate;
-pub use measure::{Measurement, SliceMeasurement, Statistics, Warning, measure};
+pub use measure::{
+    Measurement, Measuring, SliceMeasurement, Statistics, Warning, measure, volume_of_voxel,
+};
 pub use nifti::{write_label_map, write_segment_nifti};
 pub use origin::{Method, Origin};
 pub use picture::{mask_png, overlay_png};
