@@ -4,8 +4,8 @@ import { effect } from '@preact/signals';
 import type { Sample } from './assets';
 import type { Answer, Job } from './engine';
 import { saveFile } from './features/save';
-import { Cancelled, failureOf } from './failure';
-import type { Failure, OnProtected, OpenSeries, PicturePlace, WindowLevel } from './protocol';
+import { Cancelled, Failed, failureOf } from './failure';
+import type { DocumentInfo, Failure, OnProtected, OpenSeries, PicturePlace, SeriesInfo, WindowLevel } from './protocol';
 import { Remembered } from './remembered';
 import { Keeper } from './restore';
 import type { NamedFile, Session } from './session';
@@ -29,6 +29,11 @@ interface Screen {
   viewer: ViewerPort;
   overlay: Overlay;
   element: HTMLElement;
+}
+
+interface Opened {
+  series: OpenSeries;
+  document: DocumentInfo;
 }
 
 type SampleOf = Extract<PageEvent, { kind: 'opened' }>['sample'];
@@ -109,7 +114,7 @@ export class Controller {
   /** Opens another series of the list. */
   openSeries(index: number): void {
     const ticket = this.#askToOpen();
-    void this.#inTurn(ticket, () => this.#openSeries(ticket, index, null));
+    void this.#inTurn(ticket, () => this.#openSeries(ticket, index));
   }
 
   stepSeries(by: number): void {
@@ -145,9 +150,16 @@ export class Controller {
   #list(ticket: number, files: NamedFile[], sample: SampleOf): Promise<void> {
     return this.#inTurn(ticket, async () => {
       const info = await this.session.openFiles(files, () => this.#ticket === ticket, this.#steps(ticket));
-      const [first] = info.series;
-      dispatch({ kind: 'listed', ticket, info });
-      if (first) await this.#openSeries(ticket, first.index, sample);
+      const faults = new Map<number, Failure>();
+      const opened = await this.#openFirst(info.series, ticket, faults);
+      const [failure] = faults.values();
+      if (!opened) {
+        await this.session.revert();
+        throw new Failed(failure ?? noSeries);
+      }
+      dispatch({ kind: 'listed', ticket, info, faults });
+      await this.#show(ticket, opened, sample);
+      if (failure) dispatch({ kind: 'failed', failure });
       if (info.series.length > 1) void this.#makeThumbnails(ticket, info.series.slice(0, THUMBNAILS).map(({ index }) => index));
     });
   }
@@ -156,8 +168,25 @@ export class Controller {
     return ({ stage, fraction }) => dispatch({ kind: 'work-step', ticket, step: step(stage, fraction) });
   }
 
-  async #openSeries(ticket: number, index: number, sample: SampleOf): Promise<void> {
-    const { series, document } = await this.session.openSeries(index, this.#steps(ticket));
+  /** The first of the series that can be opened; what keeps the ones before it from that is added to `faults`. */
+  async #openFirst(series: readonly SeriesInfo[], ticket: number, faults: Map<number, Failure>): Promise<Opened | undefined> {
+    for (const { index } of series) {
+      try {
+        return await this.session.openSeries(index, this.#steps(ticket));
+      } catch (error) {
+        // Of a fault of its own, not of the engine's.
+        if (!(error instanceof Failed) || error.failure.code.startsWith('ENGINE-')) throw error;
+        faults.set(index, error.failure);
+      }
+    }
+    return undefined;
+  }
+
+  async #openSeries(ticket: number, index: number): Promise<void> {
+    await this.#show(ticket, await this.session.openSeries(index, this.#steps(ticket)), null);
+  }
+
+  async #show(ticket: number, { series, document }: Opened, sample: SampleOf): Promise<void> {
     dispatch({ kind: 'opened', ticket, series, document, sample });
     const { info, pixels, inverted, window } = series;
     const stack = { count: info.slices * info.frames, isColor: pixels === 'rgb', modality: info.modality, inverted, window };
@@ -512,3 +541,9 @@ function requestOf({ prompts, scope, confidence, maskThreshold }: PageState, { p
     maskThreshold,
   };
 }
+
+const noSeries: Failure = {
+  code: 'SERIES-NONE',
+  message: 'None of these series can be opened.',
+  nextStep: 'Choose other files.',
+};

@@ -24,6 +24,12 @@ export interface NamedFile {
   file: Blob;
 }
 
+/** Files that were listed, and which of their series is open. */
+interface Opened {
+  files: NamedFile[];
+  series: number | undefined;
+}
+
 /** The answer of a kind, with the buffers beside it. */
 export interface AnswerOf<K extends Response['kind']> {
   message: Extract<Response, { kind: K }>;
@@ -39,8 +45,9 @@ export class Session {
   #module: Promise<WebAssembly.Module> | undefined;
   #builtIn: Promise<ModelFile[]> | undefined;
   #model: Promise<ModelChoice> | ModelChoice = { stored: null, imageSide: null };
-  #files: NamedFile[] | undefined;
-  #series: number | undefined;
+  #opened: Opened | undefined;
+  /** What was open before the files that were listed last: until one of their series is open, it may come back. */
+  #before: Opened | undefined;
   #launch = 0;
   /** The newest engine, once it has the series that was open. */
   #ready: Promise<Engine> = new Promise(() => undefined);
@@ -85,10 +92,11 @@ export class Session {
   }
 
   async #reopen(engine: Engine): Promise<void> {
-    if (!this.#files) return;
-    await engine.send(listing(this.#files), blobs(this.#files)).done;
-    if (this.#series === undefined) return;
-    await engine.send({ kind: 'open-series', series: this.#series }).done;
+    if (this.#opened?.series === undefined) this.#opened = this.#before;
+    if (this.#opened?.series === undefined) return;
+    const { files, series } = this.#opened;
+    await engine.send(listing(files), blobs(files)).done;
+    await engine.send({ kind: 'open-series', series }).done;
     await this.restore(asking(engine));
   }
 
@@ -163,20 +171,27 @@ export class Session {
     }
   }
 
-  /** Sorts files into series. Where there is none, what was open stays open, and it rejects with the reason. */
+  /** Sorts files into series. Where there is none, what was open is open again, and it rejects with the reason. */
   async openFiles(files: NamedFile[], isWanted: () => boolean, onProgress: (progress: Progress) => void): Promise<ListingInfo> {
     const engine = await this.#up();
     if (!isWanted()) throw new Cancelled();
     const { message } = await engine.send(listing(files), blobs(files), progressTo(onProgress)).done;
     const { listing: info } = expect(message, 'listed');
+    // The engine has let go of what was open.
+    if (this.#opened?.series !== undefined) this.#before = this.#opened;
+    this.#opened = { files, series: undefined };
     if (info.series.length === 0) {
-      // The engine has let go of what was open.
-      await this.#reopen(engine);
+      await this.revert();
       throw new Failed(info.failures[0]?.failure ?? (info.others > 0 ? noPixels : noImage));
     }
-    this.#files = files;
-    this.#series = undefined;
     return info;
+  }
+
+  /** None of the series that were listed last can be opened: opens again what was open before. */
+  async revert(): Promise<void> {
+    const engine = await this.#up();
+    this.#opened = undefined;
+    await this.#reopen(engine);
   }
 
   /** Opens a series of the listing; on failure what was open stays open. */
@@ -184,7 +199,7 @@ export class Session {
     const engine = await this.#up();
     const { message } = await engine.send({ kind: 'open-series', series }, [], progressTo(onProgress)).done;
     const opened = expect(message, 'series-opened');
-    this.#series = series;
+    if (this.#opened) this.#opened.series = series;
     return opened;
   }
 

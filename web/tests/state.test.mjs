@@ -125,9 +125,9 @@ test('files are sorted into series, and the first is opened', () => {
   assert.equal(canSegment(asked), false);
   const listing = { series: [info], segmentations: [], others: 0, failures: [], skipped: 2, files: 3 };
   const thumbnail = { width: 1, height: 1, pixels: new Uint8ClampedArray(4) };
-  const state = after(...READY, ...open(1), { kind: 'open-asked', ticket: 2 }, { kind: 'listed', ticket: 2, info: listing });
+  const state = after(...READY, ...open(1), { kind: 'open-asked', ticket: 2 }, { kind: 'listed', ticket: 2, info: listing, faults: new Map() });
   assert.deepEqual([state.listing.info.skipped, state.open], [2, null], 'nothing of the old files is in view');
-  assert.equal(transition(state, { kind: 'listed', ticket: 1, info: listing }), state, 'an older list');
+  assert.equal(transition(state, { kind: 'listed', ticket: 1, info: listing, faults: new Map() }), state, 'an older list');
   assert.equal(transition(state, { kind: 'thumbnail-made', ticket: 1, series: 0, thumbnail }), state);
   assert.equal(transition(state, { kind: 'thumbnail-made', ticket: 2, series: 0, thumbnail }).listing.thumbnails.get(0), thumbnail);
 });

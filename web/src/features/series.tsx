@@ -1,7 +1,7 @@
 // The list "Series": what was found in the files, with what has to be known of each, and what was not read.
 import type { JSX } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
-import type { ListingInfo, SeriesInfo } from '../protocol';
+import type { Failure, ListingInfo, SeriesInfo } from '../protocol';
 import type { Thumbnail } from '../state/state';
 import { failureInWords, number, words } from '../words/language';
 import { useServices } from './context';
@@ -10,13 +10,14 @@ import { usePart } from './use';
 export function SeriesList(): JSX.Element | null {
   const info = usePart((state) => state.listing?.info);
   const thumbnails = usePart((state) => state.listing?.thumbnails);
+  const faults = usePart((state) => state.listing?.faults);
   const current = usePart((state) => state.open?.series.info.index);
   if (!info) return null;
   return (
     <>
       <ul id="series" class="series" aria-label={words.value.series.heading}>
         {info.series.map((series) => (
-          <Item key={series.index} series={series} thumbnail={thumbnails?.get(series.index)} isCurrent={series.index === current} />
+          <Item key={series.index} series={series} thumbnail={thumbnails?.get(series.index)} fault={faults?.get(series.index)} isCurrent={series.index === current} />
         ))}
       </ul>
       <LeftOut info={info} />
@@ -24,7 +25,7 @@ export function SeriesList(): JSX.Element | null {
   );
 }
 
-function Item({ series, thumbnail, isCurrent }: { series: SeriesInfo; thumbnail: Thumbnail | undefined; isCurrent: boolean }): JSX.Element {
+function Item({ series, thumbnail, fault, isCurrent }: { series: SeriesInfo; thumbnail: Thumbnail | undefined; fault: Failure | undefined; isCurrent: boolean }): JSX.Element {
   const { controller } = useServices();
   const say = words.value.series;
   const { kind, label, modality, slices, frames, problems } = series;
@@ -43,6 +44,7 @@ function Item({ series, thumbnail, isCurrent }: { series: SeriesInfo; thumbnail:
           <strong>{label}</strong>
           <span class="detail">{facts.join(' · ')}</span>
           {problems.length > 0 && <span class="detail warn">{problems.map((code) => say.problem[code] ?? code).join(', ')}</span>}
+          {fault && <span class="detail warn">{failureInWords(fault).message}</span>}
           {series.noVolume !== null && <span class="detail">{say.noVolume(reasonOf(series.noVolume))}</span>}
         </span>
       </button>

@@ -49,10 +49,10 @@ function Edges(): JSX.Element | null {
   const [left, right, top, bottom] = edges;
   return (
     <div id="edges" class="edges" data-left={left} data-right={right} data-top={top} data-bottom={bottom}>
-      <span class="left">{left}</span>
-      <span class="right">{right}</span>
-      <span class="top">{top}</span>
-      <span class="bottom">{bottom}</span>
+      <span class="edge-left">{left}</span>
+      <span class="edge-right">{right}</span>
+      <span class="edge-top">{top}</span>
+      <span class="edge-bottom">{bottom}</span>
     </div>
   );
 }

@@ -13,7 +13,7 @@ export type PageEvent =
   | { kind: 'crashed'; launch: number; failure: Failure }
   // Opening.
   | { kind: 'open-asked'; ticket: number }
-  | { kind: 'listed'; ticket: number; info: ListingInfo }
+  | { kind: 'listed'; ticket: number; info: ListingInfo; faults: ReadonlyMap<number, Failure> }
   | { kind: 'thumbnail-made'; ticket: number; series: number; thumbnail: Thumbnail }
   | { kind: 'opened'; ticket: number; series: OpenSeries; document: DocumentInfo; sample: (Attribution & { id: string; prompts: string }) | null }
   | { kind: 'open-ended'; ticket: number; failure: Failure | null }

@@ -90,6 +90,8 @@ export interface Listing {
   ticket: number;
   info: ListingInfo;
   thumbnails: ReadonlyMap<number, Thumbnail>;
+  /** Why a series could not be opened, where that was tried. */
+  faults: ReadonlyMap<number, Failure>;
 }
 
 /** RGBA, row by row. */

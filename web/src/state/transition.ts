@@ -136,9 +136,9 @@ const isOpening = ({ work }: PageState, ticket: number): boolean => work.kind ==
 const isRunning = ({ work }: PageState, ticket: number): boolean => (work.kind === 'running' || work.kind === 'cancelling') && work.ticket === ticket;
 
 /** The engine has let go of what was open before: nothing may be taken for a picture of these files. */
-function listed(state: PageState, { ticket, info }: Of<'listed'>): PageState {
+function listed(state: PageState, { ticket, info, faults }: Of<'listed'>): PageState {
   if (ticket <= (state.listing?.ticket ?? 0)) return state;
-  return { ...state, listing: { ticket, info, thumbnails: new Map() }, open: null, sample: null };
+  return { ...state, listing: { ticket, info, thumbnails: new Map(), faults }, open: null, sample: null };
 }
 
 function thumbnailMade(state: PageState, { ticket, series, thumbnail }: Of<'thumbnail-made'>): PageState {

@@ -37,7 +37,7 @@ export const en = {
       'the places of its pictures are not known, or on no common grid': 'the places of its pictures are not known, or on no common grid',
     } as Record<string, string>,
     failures: (count: string, message: string) => `${count} not read: ${message}`,
-    skipped: (count: string) => `${count} files are no images and were skipped.`,
+    skipped: (count: string) => `Skipped, because they are no images: ${count} files.`,
     others: (count: string) => `${count} DICOM objects are no pictures.`,
     segmentations: (count: string) => `${count} segmentations are among the files.`,
     burnedIn: 'This series is likely to have text burned into its pictures, names perhaps among it.',
