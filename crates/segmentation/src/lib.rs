@@ -35,6 +35,7 @@ mod document;
 mod edit;
 mod editor;
 mod error;
+mod export;
 mod interpolate;
 mod measure;
 mod nifti;
@@ -51,6 +52,7 @@ pub use document::{Grid, Place, Segment, Segmentation};
 pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
 pub use editor::{ChangedMask, Editor, OnProtected, SegmentId, StepKind, Taken};
 pub use error::SegmentationError;
+pub use export::{DocumentFormat, masks_zip, slugs};
 pub use interpolate::interpolate;
 pub use measure::{
     Measurement, Measuring, SliceMeasurement, Statistics, Warning, measure, volume_of_voxel,
@@ -58,7 +60,7 @@ pub use measure::{
 pub use nifti::{write_label_map, write_segment_nifti};
 pub use origin::{Method, Origin};
 pub use picture::{mask_png, overlay_png};
-pub use read::{Imported, read_label_map, read_rtstruct, read_seg};
+pub use read::{Imported, read_any, read_label_map, read_rtstruct, read_seg};
 pub use runs::{Run, Runs};
 pub use table::{label_table, write_csv, write_json};
 pub use terms::{Code, Coding, coding};

@@ -127,3 +127,12 @@ pub fn no_such_slices() -> Failure {
         "Choose slices between the first and the last one.",
     )
 }
+
+/// The browser gave no random bits, which identifiers of new objects are made of.
+pub fn no_randomness() -> Failure {
+    failure(
+        "EXPORT-RANDOMNESS",
+        "The browser gave no random numbers, which new files need for their identifiers.",
+        "Reload the page, or use a current version of Chrome, Edge, Firefox or Safari.",
+    )
+}

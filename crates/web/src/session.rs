@@ -248,6 +248,27 @@ impl Session {
             Request::DeleteSegment { id, segment } => desk.delete_segment(id, segment),
             Request::Undo { id } => desk.undo(id),
             Request::Redo { id } => desk.redo(id),
+            Request::Export {
+                id,
+                formats,
+                deidentify,
+            } => desk.export(id, &formats, deidentify).await,
+            Request::ImportSegmentation { id, found, into } => {
+                let source = match found {
+                    Some(index) => desk.found(index),
+                    None => blob::sources(vec![String::new()], buffers.to_vec())
+                        .pop()
+                        .ok_or_else(failure::unreadable_message),
+                };
+                source.and_then(|source| desk.import(id, &source, into))
+            }
+            Request::Compare {
+                id,
+                segment,
+                reference,
+                frame,
+                tolerance,
+            } => desk.compare(id, segment, reference, frame, tolerance),
             other => return Err(other),
         })
     }

@@ -1,11 +1,12 @@
 //! What was opened: the series in the user's files, the one in view, and the segmentation on each. It answers all that is
 //! asked about them, engine work included, and knows no browser: files come as sources, answers go to the outbox.
 //!
-//! `listing` finds series, `pictures` sends pixels, `run` segments, `document` edits and measures, `convert` puts the
-//! libraries' types into the page's.
+//! `listing` finds series, `pictures` sends pixels, `run` segments, `document` edits and measures, `exchange` writes and
+//! reads files, `convert` puts the libraries' types into the page's.
 
 mod convert;
 mod document;
+mod exchange;
 mod listing;
 mod pictures;
 mod run;

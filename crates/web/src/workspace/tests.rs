@@ -403,3 +403,108 @@ fn a_drawn_segment_is_measured() {
     let (message, _) = desk.answer();
     assert_eq!(message["measurements"], serde_json::json!([]));
 }
+
+#[test]
+fn what_is_exported_comes_in_again_and_agrees() {
+    let desk = Desk::opened();
+    desk.workspace
+        .new_segment(3, "Doe, Jane: left lung".to_owned())
+        .unwrap();
+    let (message, _) = desk.answer();
+    let id = message["document"]["segments"][0]["id"].as_u64().unwrap() as u32;
+    let patch = PatchBox {
+        left: 4,
+        top: 4,
+        width: 8,
+        height: 8,
+    };
+    for slice in 1..4 {
+        let stroke = EditRequest::Paint {
+            slice,
+            frame: 0,
+            patch,
+        };
+        desk.workspace.edit(4, id, stroke, &[1; 64]).unwrap();
+    }
+    desk.hear();
+    use ExportFormat as Format;
+    let formats = [
+        Format::Nifti,
+        Format::NiftiLabelmap,
+        Format::Csv,
+        Format::Json,
+        Format::Png,
+        Format::Seg,
+    ];
+    block_on(desk.workspace.export(5, &formats, true)).unwrap();
+    let (message, bytes) = desk.answer();
+    let names: Vec<&str> = message["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "nifti.segment.nii.gz",
+            "nifti.labelmap.nii.gz",
+            "nifti.labelmap.txt",
+            "nifti.csv",
+            "nifti.json",
+            "nifti.masks.zip"
+        ]
+    );
+    // A NIfTI volume has nothing that a DICOM object could refer to.
+    assert_eq!(message["refused"][0]["format"], "seg");
+    assert_eq!(
+        message["refused"][0]["failure"]["code"],
+        "SEGMENT-NOT-WRITABLE"
+    );
+
+    let source: SharedSource = Arc::new(MemorySource::new("", bytes[1].clone()));
+    desk.workspace
+        .import(6, &source, ImportInto::Reference)
+        .unwrap();
+    let (message, _) = desk.answer();
+    assert_eq!(message["document"]["segments"].as_array().unwrap().len(), 1);
+    let reference = message["import"]["segments"][0]["id"].as_u64().unwrap() as u32;
+    let erase = EditRequest::Erase {
+        slice: 3,
+        frame: 0,
+        patch: PatchBox {
+            left: 4,
+            top: 4,
+            width: 8,
+            height: 4,
+        },
+    };
+    desk.workspace.edit(7, id, erase, &[1; 32]).unwrap();
+    desk.hear();
+    desk.workspace.compare(8, id, reference, 0, 2.0).unwrap();
+    let (message, _) = desk.answer();
+    // 160 voxels, 192, and 160 in both.
+    assert_eq!(message["comparison"]["dice"], 2.0 * 160.0 / 352.0);
+    assert_eq!(
+        message["comparison"]["voxels"],
+        serde_json::json!([160, 192, 160])
+    );
+    assert_eq!(message["comparison"]["unit"], "mm");
+    let place = PicturePlace { slice: 3, frame: 0 };
+    desk.workspace.masks(9, place, None, true).unwrap();
+    assert_eq!(desk.answer().0["masks"][0]["pixels"], 64);
+
+    desk.workspace
+        .import(10, &source, ImportInto::Document)
+        .unwrap();
+    let (message, _) = desk.answer();
+    assert_eq!(message["document"]["segments"].as_array().unwrap().len(), 2);
+    assert_eq!(message["document"]["undo"]["what"], "import");
+    let other: SharedSource = Arc::new(MemorySource::new("", b"no segmentation".to_vec()));
+    assert!(
+        desk.workspace
+            .import(11, &other, ImportInto::Document)
+            .is_err()
+    );
+    assert!(desk.workspace.found(0).is_err());
+}
