@@ -198,7 +198,7 @@ test('export: the boxes of the dialog, and files that carry the masks', async (t
   assert.ok(names.every((name) => !name.includes('CANARY')), names.join());
   for (const [at, download] of downloads.entries()) await download.saveAs(join(folder, names[at]));
   const named = (end) => names.find((name) => name.endsWith(end));
-  assert.ok(named('.png') && named('.csv') && names.filter((name) => name.endsWith('.dcm')).length === 2, names.join());
+  assert.ok(named('.zip') && named('.csv') && names.filter((name) => name.endsWith('.dcm')).length === 2, names.join());
   // The NIfTI volume, read here by its header (NIfTI-1: dimensions at 40, the voxels' type at 70, their offset at 108).
   const nifti = gunzipSync(await readFile(join(folder, named('.nii.gz'))));
   const [columns, rows, slices] = [42, 44, 46].map((at) => nifti.readInt16LE(at));
