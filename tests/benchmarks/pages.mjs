@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serve } from '../browser/server.mjs';
-import { DIST, listen, openFile, segment, waitForStage } from '../browser/support.mjs';
+import { DIST, listen, openFile, secondsOfRun, segment, waitForStage } from '../browser/support.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const cleanups = [];
@@ -50,15 +50,14 @@ export async function ours(browser, { backend, picture, prompt, profile = false 
     secondsToReady,
     load,
     counts,
-    /** One picture opened anew and one prompt: seconds as the worker measures them, and the answer. */
+    /** One picture opened anew and one prompt: seconds by the page's clock, and the answer. */
     async round() {
       await openFile(page, picture);
       return this.prompt();
     },
     async prompt() {
       const [answer] = await segment(page, prompt);
-      const seconds = await page.evaluate(() => self.workerMessages.findLast((m) => m.kind === 'segmented').seconds);
-      return { answer, seconds };
+      return { answer, seconds: await secondsOfRun(page) };
     },
   };
 }

@@ -33,6 +33,23 @@ test('axe finds nothing', async (t) => {
   }
 });
 
+test('axe finds nothing beside a series, nor in the dialogs', async (t) => {
+  const { page } = await openPage(t, browser, { query: '?backend=cpu' });
+  await openFile(page, fixture('chest.zip'));
+  await page.getByRole('radio', { name: 'Range' }).check();
+  await segment(page, 'lungs');
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await violations(page), [], `beside a series, ${colorScheme}`);
+  }
+  await page.getByRole('button', { name: 'Export' }).click();
+  await page.getByRole('dialog', { name: 'Export' }).waitFor();
+  assert.deepEqual(await violations(page), [], 'in the dialog of exports');
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Keys (?)' }).click();
+  assert.deepEqual(await violations(page), [], 'in the sheet of keys');
+});
+
 test('keys alone open, segment and move the view', async (t) => {
   const { page } = await openPage(t, browser);
   await openFile(page, fixture('phantom.png'));

@@ -1,7 +1,7 @@
 // Embeddings of slices seen: going back costs no image work, the page shows what is kept, and its budget is obeyed.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, openFile, openPage, sample, segment } from './support.mjs';
+import { launch, openFile, openPage, sample, secondsOfRun, segment } from './support.mjs';
 
 let browser;
 before(async () => void (browser = await launch({ webgpu: true })));
@@ -10,7 +10,7 @@ after(() => browser.close());
 test('going back to a slice costs no image work, within the budget that the page shows', async (t) => {
   const { page } = await openPage(t, browser, { query: '?backend=cpu' });
   await openFile(page, sample('heart-cine-mr.dcm'));
-  const imageSeconds = () => page.evaluate(() => self.workerMessages.findLast((m) => m.kind === 'segmented').seconds.image);
+  const imageSeconds = async () => (await secondsOfRun(page)).image;
   // The same slice through another window is another image to the model.
   const narrow = async () => {
     await page.getByLabel('Width').fill('200');

@@ -47,12 +47,14 @@ test('a bad file says why and leaves what was open', async (t) => {
     const message = await page.getByRole('alert').textContent();
     assert.match(message, words);
     assert.ok(!message.includes(path.split('/').at(-1)), 'a message names no file');
+    await waitForStage(page, 'ready');
     assert.equal(await page.locator('#facts').textContent(), facts);
   }
   await page.getByRole('button', { name: 'Dismiss message' }).click();
   await waitForShownFrame(page);
   const now = await page.locator('#viewer').screenshot();
   assert.ok(now.equals(shown), 'the picture on screen must not change');
+  assert.equal((await segment(page, 'lungs')).length, 1, 'nor what the engine has open');
 });
 
 test('an empty prompt is refused, a long one is cut and said to be', async (t) => {

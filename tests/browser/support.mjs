@@ -53,7 +53,7 @@ export function launchOnDisk(folder) {
   });
 }
 
-/** Runs in the page before its own scripts: keeps what the worker answers to each prompt. */
+/** Runs in the page before its own scripts: keeps what the worker answers to each prompt, picture by picture. */
 export function listen() {
   self.answers = [];
   self.workerMessages = [];
@@ -63,7 +63,8 @@ export function listen() {
       super(...options);
       super.addEventListener('message', ({ data: { message, buffers } }) => {
         self.workerMessages.push({ ...message, at: performance.now() });
-        if (message.kind === 'prompt') self.answers.push({ ...message.result, mask: [...new Uint8Array(buffers[0])] });
+        if (message.kind !== 'slice-segmented') return;
+        message.answers.forEach(({ answer, segment }, at) => self.answers.push({ ...answer, segment, place: message.place, mask: [...new Uint8Array(buffers[at])] }));
       });
     }
   };
@@ -111,9 +112,9 @@ export const waitForShownFrame = (page) =>
 
 /** Opens a file through the labelled input and waits until it is shown. */
 export async function openFile(page, path) {
-  const before = await page.evaluate(() => self.workerMessages.filter((m) => m.kind === 'frame').length);
+  const before = await page.evaluate(() => self.workerMessages.filter((m) => m.kind === 'slice').length);
   await page.getByLabel('Open images').setInputFiles(path);
-  await page.waitForFunction((n) => self.workerMessages.filter((m) => m.kind === 'frame').length > n, before);
+  await page.waitForFunction((n) => self.workerMessages.filter((m) => m.kind === 'slice').length > n, before);
   await waitForStage(page, 'ready');
 }
 
@@ -129,6 +130,20 @@ export async function segment(page, prompts) {
   );
   return page.evaluate((n) => self.answers.slice(n), before);
 }
+
+/**
+ * What the last run took, in seconds by the page's clock: from the first word of the image to the first of a prompt (0
+ * where the image was not looked at), and from there to the end.
+ */
+export const secondsOfRun = (page) =>
+  page.evaluate(() => {
+    const end = self.workerMessages.findLastIndex((m) => m.kind === 'series-segmented');
+    const begin = self.workerMessages.slice(0, end).findLastIndex((m) => m.kind === 'series-segmented');
+    const run = self.workerMessages.slice(begin + 1, end + 1);
+    const first = (stage) => run.find((m) => m.kind === 'progress' && m.stage === stage)?.at;
+    const [image, prompt] = [first('image'), first('prompt')];
+    return { image: image === undefined ? 0 : (prompt - image) / 1000, prompts: (run.at(-1).at - prompt) / 1000 };
+  });
 
 /** The code of the message that the alert region shows. */
 export async function alertCode(page) {

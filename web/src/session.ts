@@ -1,12 +1,11 @@
 // The engine with everything it needs to be started, and started again after a crash: the compiled module, the model's
-// files and the picture that is open. Requests that come while it is not there wait until it is.
+// files and the series that is open, with its segments. Requests that come while it is not there wait until it is.
 import { fetchModel, fetchModule, type ModelFile } from './assets';
 import { Engine, type Answer, type Job, type Message } from './engine';
 import { Cancelled, Failed } from './failure';
-import type { BackendChoice, Failure, ModelInfo, PictureInfo, Response } from './protocol';
+import type { BackendChoice, DocumentInfo, Failure, ListingInfo, ModelInfo, OpenSeries, Response } from './protocol';
 import { Remembered } from './remembered';
 import type { PageEvent } from './state/event';
-import type { FramePixels } from './viewer/port';
 
 /** Which model to load. */
 export interface ModelChoice {
@@ -19,10 +18,22 @@ export interface ModelChoice {
 type Why = Extract<PageEvent, { kind: 'launched' }>['why'];
 type Progress = Extract<Response, { kind: 'progress' }>;
 
-/** A picture that was opened, and the file it came from. */
-interface Opened {
+/** A file with the path that it has within what was chosen. The name stays in the worker: it pairs files. */
+export interface NamedFile {
+  name: string;
   file: Blob;
-  picture: PictureInfo;
+}
+
+/** Files that were listed, and which of their series is open. */
+interface Opened {
+  files: NamedFile[];
+  series: number | undefined;
+}
+
+/** The answer of a kind, with the buffers beside it. */
+export interface AnswerOf<K extends Response['kind']> {
+  message: Extract<Response, { kind: K }>;
+  buffers: ArrayBuffer[];
 }
 
 /** Crashes one after the other until it stops trying by itself. */
@@ -35,10 +46,15 @@ export class Session {
   #builtIn: Promise<ModelFile[]> | undefined;
   #model: Promise<ModelChoice> | ModelChoice = { stored: null, imageSide: null };
   #opened: Opened | undefined;
+  /** What was open before the files that were listed last: until one of their series is open, it may come back. */
+  #before: Opened | undefined;
   #launch = 0;
-  /** The newest engine, once it has the picture that was open. */
+  /** The newest engine, once it has the series that was open. */
   #ready: Promise<Engine> = new Promise(() => undefined);
   #crashes = 0;
+
+  /** Brings the segments of the series that was open back to a new engine; set by who keeps them. */
+  restore: (ask: Ask) => Promise<void> = () => Promise.resolve();
 
   constructor(
     readonly choice: BackendChoice,
@@ -56,7 +72,7 @@ export class Session {
     return this.#load(launch, this.#ready);
   }
 
-  /** The worker, running, with the picture that was open. */
+  /** The worker, running, with the series that was open. */
   async #start(launch: number): Promise<Engine> {
     this.#module ??= fetchModule();
     // A failed download is tried again the next time.
@@ -71,8 +87,17 @@ export class Session {
     this.#mustBe(launch);
     keep(kernels);
     this.tell({ kind: 'engine-started', launch, backend, whyCpu, selfTest });
-    if (this.#opened) await engine.send({ kind: 'open' }, [await this.#opened.file.arrayBuffer()]).done;
+    await this.#reopen(engine);
     return engine;
+  }
+
+  async #reopen(engine: Engine): Promise<void> {
+    if (this.#opened?.series === undefined) this.#opened = this.#before;
+    if (this.#opened?.series === undefined) return;
+    const { files, series } = this.#opened;
+    await engine.send(listing(files), blobs(files)).done;
+    await engine.send({ kind: 'open-series', series }).done;
+    await this.restore(asking(engine));
   }
 
   async #load(launch: number, ready: Promise<Engine>): Promise<ModelInfo> {
@@ -146,34 +171,49 @@ export class Session {
     }
   }
 
-  /** Opens a picture; on failure what was open stays open. `isWanted` is asked again when the engine is there. */
-  async open(file: Blob, isWanted: () => boolean, onProgress: (progress: Progress) => void): Promise<PictureInfo> {
-    const bytes = await file.arrayBuffer();
+  /** Sorts files into series. Where there is none, what was open is open again, and it rejects with the reason. */
+  async openFiles(files: NamedFile[], isWanted: () => boolean, onProgress: (progress: Progress) => void): Promise<ListingInfo> {
     const engine = await this.#up();
     if (!isWanted()) throw new Cancelled();
-    const { message } = await engine.send({ kind: 'open' }, [bytes], progressTo(onProgress)).done;
-    const { picture } = expect(message, 'opened');
-    // The engine has it, whether or not it is still wanted: what it is asked afterwards is about this one.
-    this.#opened = { file, picture };
-    return picture;
+    const { message } = await engine.send(listing(files), blobs(files), progressTo(onProgress)).done;
+    const { listing: info } = expect(message, 'listed');
+    // The engine has let go of what was open.
+    if (this.#opened?.series !== undefined) this.#before = this.#opened;
+    this.#opened = { files, series: undefined };
+    if (info.series.length === 0) {
+      await this.revert();
+      throw new Failed(info.failures[0]?.failure ?? (info.others > 0 ? noPixels : noImage));
+    }
+    return info;
   }
 
-  /** Pixels of a frame of the open picture. */
-  async frame(picture: PictureInfo, frame: number): Promise<FramePixels> {
+  /** None of the series that were listed last can be opened: opens again what was open before. */
+  async revert(): Promise<void> {
     const engine = await this.#up();
-    if (this.#opened && this.#opened.picture !== picture) throw new Cancelled();
-    const { message, buffers } = await engine.send({ kind: 'frame', frame }).done;
-    const { minimum, maximum } = expect(message, 'frame');
-    const buffer = buffers[0] ?? new ArrayBuffer(0);
-    return { values: picture.pixels === 'rgb' ? new Uint8Array(buffer) : new Float32Array(buffer), minimum, maximum };
+    this.#opened = undefined;
+    await this.#reopen(engine);
   }
 
-  /** Segments; `onPart` is told of each prompt's answer and of progress. Only while the engine is there. */
-  segment(request: Omit<Extract<Message, { kind: 'segment' }>, 'kind'>, onPart: (answer: Answer) => void): Job {
+  /** Opens a series of the listing; on failure what was open stays open. */
+  async openSeries(series: number, onProgress: (progress: Progress) => void): Promise<{ series: OpenSeries; document: DocumentInfo }> {
+    const engine = await this.#up();
+    const { message } = await engine.send({ kind: 'open-series', series }, [], progressTo(onProgress)).done;
+    const opened = expect(message, 'series-opened');
+    if (this.#opened) this.#opened.series = series;
+    return opened;
+  }
+
+  /** Asks what has one answer, of the kind given. */
+  async ask<K extends Response['kind']>(message: Message, kind: K, buffers: ArrayBuffer[] = []): Promise<AnswerOf<K>> {
+    return asking(await this.#up())(message, kind, buffers);
+  }
+
+  /** Segments; `onPart` is told of each picture's answers and of progress. Only while the engine is there. */
+  segment(request: Omit<Extract<Message, { kind: 'segment-series' }>, 'kind'>, onPart: (answer: Answer) => void): Job {
     if (!this.#engine) throw new Failed(notStarted);
     // Asked now, with what was encoded ahead; asked afterwards it would end the next look ahead before it begins.
     void this.askCache();
-    const job = this.#engine.send({ kind: 'segment', ...request }, [], onPart);
+    const job = this.#engine.send({ kind: 'segment-series', ...request }, [], onPart);
     void job.done.then(
       () => (this.#crashes = 0),
       () => undefined,
@@ -201,6 +241,20 @@ const progressTo =
     if (message.kind === 'progress') onProgress(message);
   };
 
+const listing = (files: NamedFile[]): Message => ({ kind: 'open-files', names: files.map(({ name }) => name) });
+
+const blobs = (files: NamedFile[]): Blob[] => files.map(({ file }) => file);
+
+/** What `Session.ask` does, of one engine. */
+export type Ask = <K extends Response['kind']>(message: Message, kind: K, buffers?: ArrayBuffer[]) => Promise<AnswerOf<K>>;
+
+const asking =
+  (engine: Engine): Ask =>
+  async (message, kind, buffers = []) => {
+    const answer = await engine.send(message, buffers).done;
+    return { message: expect(answer.message, kind), buffers: answer.buffers };
+  };
+
 const KERNELS = 'medsam3.kernels';
 
 /** What an earlier visit measured of the kernels on this graphics processor. Where storage is denied, it is measured anew. */
@@ -219,6 +273,18 @@ function keep(kernels: string | null): void {
     // The next visit measures again.
   }
 }
+
+const noImage: Failure = {
+  code: 'IMAGE-UNKNOWN',
+  message: 'This is not a DICOM, NIfTI, PNG, JPEG or TIFF image.',
+  nextStep: 'Choose files in one of these formats, a folder of them, or a zip archive.',
+};
+
+const noPixels: Failure = {
+  code: 'DICOM-NO-PIXELS',
+  message: 'This DICOM object holds no image.',
+  nextStep: 'Choose the images of the same study.',
+};
 
 const notStarted: Failure = {
   code: 'ENGINE-NOT-READY',

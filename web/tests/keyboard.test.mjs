@@ -11,10 +11,10 @@ const [{ actionOf }, { actions }, { initial }, { en }, { de }, { spoken }, { fai
 );
 
 const press = (key, more = {}) => ({ key, ctrlKey: false, metaKey: false, altKey: false, isTyping: false, isInView: false, ...more });
-const picture = { width: 4, height: 2, frames: 3, window: null };
-const open = { ticket: 1, picture, frame: 0, window: null, fault: null, results: new Map(), sample: null };
+const info = { index: 0, slices: 3, frames: 1 };
+const open = { ticket: 1, series: { info }, place: { slice: 0, frame: 0 }, fault: null, document: { segments: [], undo: { what: 'run', name: null }, redo: null } };
 const ready = { ...initial, engine: { kind: 'ready' }, model: {}, open };
-const running = { ...ready, work: { kind: 'running', ticket: 2, frame: 0, step: { stage: 'image', fraction: null } } };
+const running = { ...ready, work: { kind: 'running', ticket: 2, step: { stage: 'image', fraction: null }, pace: null, paused: false } };
 const does = (one, state = ready) => actionOf(one, state)?.name;
 
 test('a key does what the table says, where it may', () => {
@@ -24,7 +24,7 @@ test('a key does what the table says, where it may', () => {
   assert.equal(does(press('Escape'), running), 'cancel');
   assert.equal(does(press('Escape')), undefined);
   assert.equal(does(press('PageDown')), undefined, 'elsewhere it scrolls the page');
-  assert.equal(does(press('PageDown', { isInView: true })), 'nextFrame');
+  assert.equal(does(press('PageDown', { isInView: true })), 'next');
   assert.equal(does(press('ArrowUp', { isInView: true }), initial), undefined, 'there is no picture');
 });
 
@@ -32,6 +32,8 @@ test('while text is typed only what is meant for it acts', () => {
   for (const key of ['s', 'o', 'm', '?', '/', 'n']) assert.equal(does(press(key, { isTyping: true })), undefined, key);
   assert.equal(does(press('Escape', { isTyping: true }), running), 'cancel');
   assert.equal(does(press('Enter', { isTyping: true, ctrlKey: true })), 'segment');
+  assert.equal(does(press('z', { ctrlKey: true })), 'undo');
+  assert.equal(does(press('z', { isTyping: true, ctrlKey: true })), undefined, 'the text has an undo of its own');
 });
 
 test('single keys can be switched off, but in the image', () => {

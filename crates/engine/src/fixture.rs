@@ -16,7 +16,7 @@ use crate::{
 const TOKENIZER: &[u8] = include_bytes!("../../../weights/default/tokenizer.json");
 
 /// Every part of the model, as little of each as there can be.
-pub(crate) fn tiny() -> Sam3Config {
+pub fn tiny() -> Sam3Config {
     let mut config = Sam3Config::default_small();
     config.image_side = 56;
     config.vit.width = 16;
@@ -38,7 +38,7 @@ pub(crate) fn tiny() -> Sam3Config {
 }
 
 /// Writes the model folder, but for the tensor `leave_out`.
-pub(crate) fn write_model(
+pub fn write_model(
     folder: &std::path::Path,
     config: &Sam3Config,
     leave_out: &str,
@@ -66,18 +66,21 @@ pub(crate) fn write_model(
 }
 
 /// A folder with the tiny model, and a control that writes progress down.
-pub(crate) struct Fixture {
-    pub(crate) folder: tempfile::TempDir,
+pub struct Fixture {
+    /// The model is in its folder `model`.
+    pub folder: tempfile::TempDir,
     heard: Arc<Mutex<Vec<Progress>>>,
-    pub(crate) control: Control,
+    /// Writes progress down; its cancel can be pulled.
+    pub control: Control,
 }
 
+#[allow(missing_docs)]
 impl Fixture {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(&tiny(), Precision::F32)
     }
 
-    pub(crate) fn with(config: &Sam3Config, precision: Precision) -> Self {
+    pub fn with(config: &Sam3Config, precision: Precision) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_model(&folder.path().join("model"), config, "", precision);
         let heard = Arc::<Mutex<Vec<Progress>>>::default();
@@ -92,11 +95,11 @@ impl Fixture {
         }
     }
 
-    pub(crate) fn load(&self) -> Result<Segmenter, EngineError> {
+    pub fn load(&self) -> Result<Segmenter, EngineError> {
         self.load_with(LoadOptions::default())
     }
 
-    pub(crate) fn load_with(&self, options: LoadOptions) -> Result<Segmenter, EngineError> {
+    pub fn load_with(&self, options: LoadOptions) -> Result<Segmenter, EngineError> {
         let source = DirectorySource::new(self.folder.path().join("model"));
         block_on(Segmenter::load(
             source,
@@ -106,15 +109,11 @@ impl Fixture {
         ))
     }
 
-    pub(crate) fn encode(
-        &self,
-        segmenter: &Segmenter,
-        image: &Rgb8,
-    ) -> Result<EncodedImage, EngineError> {
+    pub fn encode(&self, segmenter: &Segmenter, image: &Rgb8) -> Result<EncodedImage, EngineError> {
         block_on(segmenter.encode(image, &self.control))
     }
 
-    pub(crate) fn prompt(
+    pub fn prompt(
         &self,
         segmenter: &Segmenter,
         image: &EncodedImage,
@@ -123,7 +122,7 @@ impl Fixture {
         block_on(segmenter.prompt(image, text, ALL, &self.control))
     }
 
-    pub(crate) fn stages(&self) -> Vec<Stage> {
+    pub fn stages(&self) -> Vec<Stage> {
         let mut heard = self.heard.lock().unwrap();
         let mut stages: Vec<Stage> = heard.drain(..).map(|p| p.stage).collect();
         stages.dedup();
@@ -132,7 +131,7 @@ impl Fixture {
 }
 
 /// A picture that is not square, with a bright rectangle off its centre.
-pub(crate) fn picture(width: usize, height: usize) -> Rgb8 {
+pub fn picture(width: usize, height: usize) -> Rgb8 {
     let inside = |x: usize, y: usize| x * 3 < width && y * 2 < height;
     let pixels = (0..width * height).flat_map(|i| {
         let (x, y) = (i % width, i / width);
@@ -150,7 +149,7 @@ pub(crate) fn picture(width: usize, height: usize) -> Rgb8 {
 }
 
 /// Random weights are sure of nothing: keep everything.
-pub(crate) const ALL: PromptOptions = PromptOptions {
+pub const ALL: PromptOptions = PromptOptions {
     threshold: Some(0.0),
     mask_threshold: None,
     mask_rule: None,

@@ -23,14 +23,16 @@ mod control;
 mod embedding;
 mod embedding_cache;
 mod error;
-#[cfg(test)]
-mod fixture;
+#[cfg(any(test, feature = "fixture"))]
+#[allow(clippy::unwrap_used)]
+pub mod fixture;
 mod load;
 mod prompt_features;
 mod prompts;
 mod readback;
 mod segmenter;
 mod selection;
+mod slice_order;
 mod slice_run;
 mod tokenizer;
 mod vocabulary;
@@ -51,6 +53,7 @@ pub use prompt_features::encode_prompts;
 pub use prompts::split_prompts;
 pub use segmenter::{Instance, PromptOptions, PromptResult, Seconds, Segmenter, Semantic, Work};
 pub use selection::{DEFAULT_MASK_THRESHOLD, DEFAULT_THRESHOLD, Thresholds};
-pub use slice_run::{SliceError, SliceRequest, SliceResult, SliceRun};
+pub use slice_order::outward;
+pub use slice_run::{SliceError, SliceRequest, SliceResult, SliceRun, view_frame};
 pub use tokenizer::{Tokenizer, Tokens};
 pub use warning::Warning;

@@ -2,10 +2,15 @@
 //! slice after the other, so that it decides between two of them: to pause is not to ask, results so far are in its
 //! hands, and after a cancel the run goes on where it stopped. Memory does not grow with the series.
 
+use std::cell::RefCell;
+
 use medsam3_imaging::series::{PictureReader, Place, Series};
 use medsam3_imaging::{ImagingError, Rgb8, Window};
 
-use crate::{Control, EngineError, PromptOptions, PromptResult, Segmenter};
+use crate::{
+    Control, EmbeddingCache, EncodedImage, EngineError, PromptOptions, PromptResult, Segmenter,
+    View,
+};
 
 /// What is asked of a series.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,11 +61,13 @@ pub enum SliceError {
 /// A run under way.
 pub struct SliceRun<'a> {
     segmenter: &'a Segmenter,
-    reader: PictureReader<'a>,
+    reader: PictureReader<&'a Series>,
     request: SliceRequest,
     done: usize,
     /// The prompts were read, all at once.
     read: bool,
+    /// Embeddings of slices seen before, and the number of the series among its pictures.
+    kept: Option<(&'a RefCell<EmbeddingCache>, u32)>,
 }
 
 impl<'a> SliceRun<'a> {
@@ -73,7 +80,16 @@ impl<'a> SliceRun<'a> {
             request,
             done: 0,
             read: false,
+            kept: None,
         }
+    }
+
+    /// Takes embeddings from a cache, and keeps new ones there: further prompts then cost the neck alone. `picture` is the
+    /// number of the series in [`View::picture`].
+    #[must_use]
+    pub fn keeping(mut self, cache: &'a RefCell<EmbeddingCache>, picture: u32) -> Self {
+        self.kept = Some((cache, picture));
+        self
     }
 
     /// Slices done, those without a result among them, and slices in all.
@@ -111,12 +127,19 @@ impl<'a> SliceRun<'a> {
             self.read = true;
         }
         let failed = |source| SliceError::Picture { place, source };
+        let at = view_frame(self.reader.series(), place);
         let (picture, frame) = self
             .reader
             .picture(place.slice, place.frame)
             .map_err(failed)?;
         let image = picture.render(frame, *window).map_err(failed)?;
-        let encoded = self.segmenter.encode(&image, control).await?;
+        let view = |picture| View {
+            picture,
+            frame: at,
+            window: window.map(|window| [window.center, window.width]),
+        };
+        let kept = self.kept.map(|(cache, picture)| (cache, view(picture)));
+        let encoded = encode(self.segmenter, &image, kept, control).await?;
         let mut result = SliceResult {
             place,
             spacing_mm: picture.pixel_spacing_mm(),
@@ -131,6 +154,33 @@ impl<'a> SliceRun<'a> {
         }
         Ok(result)
     }
+}
+
+/// The number of a picture among all of its series, for [`View::frame`].
+#[must_use]
+pub fn view_frame(series: &Series, place: Place) -> u32 {
+    let frame = place.slice.saturating_mul(series.frames());
+    u32::try_from(frame.saturating_add(place.frame)).unwrap_or(u32::MAX)
+}
+
+async fn encode(
+    segmenter: &Segmenter,
+    image: &Rgb8,
+    kept: Option<(&RefCell<EmbeddingCache>, View)>,
+    control: &Control,
+) -> Result<EncodedImage, EngineError> {
+    let Some((cache, view)) = kept else {
+        return segmenter.encode(image, control).await;
+    };
+    let known = cache.borrow_mut().recall(view);
+    let embedding = match known {
+        Some(embedding) => embedding,
+        None => {
+            let embedding = segmenter.embed(image, control).await?;
+            cache.borrow_mut().keep(view, embedding)
+        }
+    };
+    segmenter.finish(embedding, control).await
 }
 
 #[cfg(test)]

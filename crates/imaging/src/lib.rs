@@ -35,6 +35,7 @@ mod outliers;
 mod picture;
 mod resize;
 mod standard;
+mod thumbnail;
 mod upsample;
 mod voi;
 mod window;

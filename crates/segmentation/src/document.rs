@@ -165,6 +165,13 @@ impl Segmentation {
         self.segments.len() - 1
     }
 
+    /// Puts a segment at a place, or behind the last; those after it move down. Gives its index.
+    pub fn insert(&mut self, index: usize, segment: Segment) -> usize {
+        let index = index.min(self.segments.len());
+        self.segments.insert(index, segment);
+        index
+    }
+
     /// Takes a segment out; those after it move up.
     pub fn remove(&mut self, index: usize) -> Option<Segment> {
         (index < self.segments.len()).then(|| self.segments.remove(index))

@@ -30,6 +30,15 @@ pub enum SegmentationError {
         /// From 0.
         index: usize,
     },
+    /// A segment that may not be changed.
+    #[error("The segment is locked.")]
+    Locked,
+    /// A run would overwrite what a person made.
+    #[error("A segment of this prompt is locked or was corrected by hand.")]
+    Protected,
+    /// A step that is not at its end.
+    #[error("The last step is a run that is under way.")]
+    RunUnderWay,
     /// Nothing to write.
     #[error("No segment has a pixel: there is nothing to write.")]
     Empty,
@@ -91,6 +100,9 @@ impl SegmentationError {
             Self::MaskSize { .. } => "SEGMENT-MASK-SIZE",
             Self::NoSuchPicture { .. } => "SEGMENT-NO-PICTURE",
             Self::NoSuchSegment { .. } => "SEGMENT-UNKNOWN",
+            Self::Locked => "SEGMENT-LOCKED",
+            Self::Protected => "SEGMENT-PROTECTED",
+            Self::RunUnderWay => "RUN-UNDER-WAY",
             Self::Empty => "SEGMENT-EMPTY",
             Self::NotWritable { .. } => "SEGMENT-NOT-WRITABLE",
             Self::Overlap => "SEGMENT-OVERLAP",
@@ -110,6 +122,9 @@ impl SegmentationError {
                 "Use masks of the series that the segmentation was made for."
             }
             Self::NoSuchSegment { .. } => "Choose one of the segments that are there.",
+            Self::Locked => "Unlock it, or choose another one.",
+            Self::Protected => "Say whether it may be replaced or a new one is made beside it.",
+            Self::RunUnderWay => "Cancel the run, or wait for its end.",
             Self::Empty => "Lower the threshold, try another prompt, or draw the segment.",
             Self::NotWritable { next_step, .. } => next_step,
             Self::Overlap => "Write a binary segmentation, which keeps overlaps.",

@@ -33,7 +33,9 @@ mod diameter;
 mod dicom;
 mod document;
 mod edit;
+mod editor;
 mod error;
+mod export;
 mod interpolate;
 mod measure;
 mod nifti;
@@ -48,13 +50,17 @@ pub use compare::{Comparison, Overlap, compare, dice, hd95_px, iou, nsd, overlap
 pub use dicom::{DicomOptions, Stamp, write_rtstruct, write_seg, write_sr};
 pub use document::{Grid, Place, Segment, Segmentation};
 pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
+pub use editor::{ChangedMask, Editor, OnProtected, SegmentId, StepKind, Taken};
 pub use error::SegmentationError;
+pub use export::{DocumentFormat, masks_zip, slugs};
 pub use interpolate::interpolate;
-pub use measure::{Measurement, SliceMeasurement, Statistics, Warning, measure};
+pub use measure::{
+    Measurement, Measuring, SliceMeasurement, Statistics, Warning, measure, volume_of_voxel,
+};
 pub use nifti::{write_label_map, write_segment_nifti};
 pub use origin::{Method, Origin};
 pub use picture::{mask_png, overlay_png};
-pub use read::{Imported, read_label_map, read_rtstruct, read_seg};
+pub use read::{Imported, read_any, read_label_map, read_rtstruct, read_seg};
 pub use runs::{Run, Runs};
 pub use table::{label_table, write_csv, write_json};
 pub use terms::{Code, Coding, coding};

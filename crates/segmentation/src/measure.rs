@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use medsam3_imaging::PictureKind;
-use medsam3_imaging::series::{Kind, Problem, Series};
+use medsam3_imaging::series::{Kind, PictureReader, Problem, Series};
 use serde::Serialize;
 
 use crate::components::Pieces;
@@ -126,27 +126,125 @@ pub fn measure(
     series: &Series,
     segmentation: &Segmentation,
 ) -> Result<Vec<Measurement>, SegmentationError> {
-    segmentation.check_series(series)?;
-    let mut sums = intensities(series, segmentation)?;
-    let mut all = Vec::new();
-    for (index, segment) in segmentation.segments().iter().enumerate() {
-        let mut frames: Vec<usize> = segment.masks().map(|(place, _)| place.frame).collect();
-        frames.sort_unstable();
-        frames.dedup();
-        for frame in frames {
-            let sum = sums.remove(&(index, frame));
-            let unit = match series.modality() {
-                Some("CT") => "HU",
-                _ => "value",
-            };
-            let statistics = sum.and_then(|sum| sum.statistics(unit));
-            let mut measured = geometry(series, segment, frame);
-            measured.number = index + 1;
-            measured.statistics = statistics;
-            all.push(measured);
+    let all = vec![true; segmentation.segments().len()];
+    let mut measuring = Measuring::new(series, segmentation, all)?;
+    while measuring.step()? {}
+    Ok(measuring.finish())
+}
+
+/// Measurements that are made picture by picture, so that a caller can say how far they are, and stop.
+pub struct Measuring<'a> {
+    series: &'a Series,
+    segmentation: &'a Segmentation,
+    /// Which of the segments.
+    wanted: Vec<bool>,
+    reader: PictureReader<&'a Series>,
+    /// Pictures with masks in the order of reading, each with the segments that have one there.
+    pictures: Vec<(Place, Vec<usize>)>,
+    done: usize,
+    sums: BTreeMap<(usize, usize), Sum>,
+}
+
+impl<'a> Measuring<'a> {
+    /// Reads nothing yet. `wanted` says of each segment whether it is to be measured.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentationError::OtherSeries`].
+    pub fn new(
+        series: &'a Series,
+        segmentation: &'a Segmentation,
+        wanted: Vec<bool>,
+    ) -> Result<Self, SegmentationError> {
+        segmentation.check_series(series)?;
+        let mut masks: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
+        for (index, segment) in segmentation.segments().iter().enumerate() {
+            if wanted.get(index) == Some(&true) {
+                for (place, _) in segment.masks() {
+                    masks.entry(place).or_default().push(index);
+                }
+            }
         }
+        let order = series.reading_order().into_iter();
+        let pictures = order
+            .filter_map(|place| Some((place, masks.remove(&place)?)))
+            .collect();
+        Ok(Self {
+            series,
+            segmentation,
+            wanted,
+            reader: series.reader(),
+            pictures,
+            done: 0,
+            sums: BTreeMap::new(),
+        })
     }
-    Ok(all)
+
+    /// Pictures read, and pictures in all.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.done, self.pictures.len())
+    }
+
+    /// Reads the gray values of the next picture; `false` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// Whatever reading the picture gives.
+    pub fn step(&mut self) -> Result<bool, SegmentationError> {
+        let Some((place, indices)) = self.pictures.get(self.done) else {
+            return Ok(false);
+        };
+        let place = *place;
+        self.done += 1;
+        let (picture, at) = self.reader.picture(place.slice, place.frame)?;
+        if picture.kind() != PictureKind::Gray {
+            return Ok(true);
+        }
+        let values = picture.gray_values(at)?;
+        for &index in indices {
+            let segment = self.segmentation.segments().get(index);
+            let sum = self.sums.entry((index, place.frame)).or_insert(Sum::EMPTY);
+            for run in segment
+                .and_then(|segment| segment.runs(place))
+                .into_iter()
+                .flat_map(|runs| runs.iter())
+            {
+                let range = run.start as usize..run.end as usize;
+                values
+                    .get(range)
+                    .unwrap_or_default()
+                    .iter()
+                    .for_each(|&value| sum.add(value));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The measurements, with the gray values that were read.
+    pub fn finish(mut self) -> Vec<Measurement> {
+        let mut all = Vec::new();
+        for (index, segment) in self.segmentation.segments().iter().enumerate() {
+            if self.wanted.get(index) != Some(&true) {
+                continue;
+            }
+            let mut frames: Vec<usize> = segment.masks().map(|(place, _)| place.frame).collect();
+            frames.sort_unstable();
+            frames.dedup();
+            for frame in frames {
+                let sum = self.sums.remove(&(index, frame));
+                let unit = match self.series.modality() {
+                    Some("CT") => "HU",
+                    _ => "value",
+                };
+                let statistics = sum.and_then(|sum| sum.statistics(unit));
+                let mut measured = geometry(self.series, segment, frame);
+                measured.number = index + 1;
+                measured.statistics = statistics;
+                all.push(measured);
+            }
+        }
+        all
+    }
 }
 
 /// Mean and squares of the values so far (Welford).
@@ -190,48 +288,6 @@ impl Sum {
             unit,
         })
     }
-}
-
-/// Sums over the gray values of every segment and frame.
-fn intensities(
-    series: &Series,
-    segmentation: &Segmentation,
-) -> Result<BTreeMap<(usize, usize), Sum>, SegmentationError> {
-    let mut wanted: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
-    for (index, segment) in segmentation.segments().iter().enumerate() {
-        for (place, _) in segment.masks() {
-            wanted.entry(place).or_default().push(index);
-        }
-    }
-    let mut sums = BTreeMap::new();
-    let mut reader = series.reader();
-    for place in series.reading_order() {
-        let Some(indices) = wanted.get(&place) else {
-            continue;
-        };
-        let (picture, at) = reader.picture(place.slice, place.frame)?;
-        if picture.kind() != PictureKind::Gray {
-            continue;
-        }
-        let values = picture.gray_values(at)?;
-        for &index in indices {
-            let segment = segmentation.segments().get(index);
-            let sum = sums.entry((index, place.frame)).or_insert(Sum::EMPTY);
-            for run in segment
-                .and_then(|segment| segment.runs(place))
-                .into_iter()
-                .flat_map(|runs| runs.iter())
-            {
-                let range = run.start as usize..run.end as usize;
-                values
-                    .get(range)
-                    .unwrap_or_default()
-                    .iter()
-                    .for_each(|&value| sum.add(value));
-            }
-        }
-    }
-    Ok(sums)
 }
 
 /// Everything but the gray values.
@@ -310,8 +366,8 @@ fn geometry(series: &Series, segment: &Segment, frame: usize) -> Measurement {
     }
 }
 
-/// Of a volume with even slices, in mm³.
-fn volume_of_voxel(series: &Series) -> Option<f64> {
+/// What a voxel of a volume with even slices takes in mm³; `None` for any other series.
+pub fn volume_of_voxel(series: &Series) -> Option<f64> {
     if series.kind() != Kind::Volume {
         return None;
     }

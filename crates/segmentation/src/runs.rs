@@ -63,6 +63,27 @@ impl Runs {
         Self(joined)
     }
 
+    /// Of a box of pixels, a byte each, 0 outside of the mask, row by row, that lies at `left` and `top` on a picture of
+    /// `width` by `height` pixels; what lies beyond is cut off.
+    pub fn of_patch(
+        pixels: &[u8],
+        [left, top]: [usize; 2],
+        columns: usize,
+        [width, height]: [usize; 2],
+    ) -> Self {
+        let rows = pixels.chunks(columns.max(1)).zip(top..height);
+        let inside = width.saturating_sub(left);
+        Self::of_sorted(rows.flat_map(|(pixels, row)| {
+            let start = (row * width).saturating_add(left) as u32;
+            let visible = pixels.iter().take(inside).map(|&pixel| pixel != 0);
+            let runs = Self::of_bits(visible);
+            runs.0.into_iter().map(move |run| Run {
+                start: start + run.start,
+                end: start + run.end,
+            })
+        }))
+    }
+
     /// The runs in order.
     pub fn iter(&self) -> impl Iterator<Item = Run> + '_ {
         self.0.iter().copied()
@@ -190,6 +211,18 @@ mod tests {
                 assert_eq!(of(a).difference(&of(b)), of(a & !b), "{a:b} {b:b}");
             }
         }
+    }
+
+    #[test]
+    fn a_patch_lies_where_it_is_put_and_is_cut_at_the_edge() {
+        let patch = [1, 1, 0, 2, 0, 1];
+        let runs = Runs::of_patch(&patch, [2, 1], 3, [4, 3]);
+        assert_eq!(
+            runs.to_mask(4, 3).bits,
+            [0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0]
+        );
+        assert!(Runs::of_patch(&patch, [9, 0], 3, [4, 3]).is_empty());
+        assert!(Runs::of_patch(&patch, [0, 9], 3, [4, 3]).is_empty());
     }
 
     #[test]

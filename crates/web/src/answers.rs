@@ -4,7 +4,8 @@ use medsam3_engine::weights::{Manifest, MaskRule as EngineRule};
 use medsam3_engine::{
     EmbeddingUse, EngineError, Progress, PromptResult, Segmenter, Stage as EngineStage, Warning,
 };
-use medsam3_imaging::{ImagingError, Picture, PictureKind};
+use medsam3_imaging::{ImagingError, Picture, PictureKind, Window};
+use medsam3_segmentation::SegmentationError;
 
 use crate::failure::warning;
 use crate::protocol::{
@@ -30,29 +31,48 @@ pub fn engine_failure(error: &EngineError) -> Failure {
     }
 }
 
+/// A segmentation error as the page gets it.
+pub fn segmentation_failure(error: &SegmentationError) -> Failure {
+    Failure {
+        code: error.code().to_owned(),
+        message: error.to_string(),
+        next_step: error.next_step().to_owned(),
+    }
+}
+
 /// What the page needs to know of a picture to show it.
 pub fn picture_info(picture: &Picture) -> PictureInfo {
     PictureInfo {
         width: picture.width() as u32,
         height: picture.height() as u32,
         frames: picture.frame_count() as u32,
-        pixels: match picture.kind() {
-            PictureKind::Gray => PixelKind::Gray,
-            PictureKind::Rgb => PixelKind::Rgb,
-        },
+        pixels: pixel_kind(picture),
         format: picture.format().to_owned(),
         modality: picture.modality().map(str::to_owned),
         spacing_mm: picture.pixel_spacing_mm(),
-        window: picture.default_window().map(|window| WindowLevel {
-            center: window.center,
-            width: window.width,
-        }),
+        window: picture.default_window().map(window_level),
         inverted: picture.inverted(),
         notes: picture
             .notes()
             .iter()
             .map(|&note| note.to_owned())
             .collect(),
+    }
+}
+
+/// One value per pixel, or three.
+pub fn pixel_kind(picture: &Picture) -> PixelKind {
+    match picture.kind() {
+        PictureKind::Gray => PixelKind::Gray,
+        PictureKind::Rgb => PixelKind::Rgb,
+    }
+}
+
+/// A window as the page has it.
+pub fn window_level(window: Window) -> WindowLevel {
+    WindowLevel {
+        center: window.center,
+        width: window.width,
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
 use burn::tensor::wgpu::{WgpuBackend, WgpuSetup, wgpu};
-use js_sys::{Function, Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 
+use crate::browser::WorkerScope;
 use crate::failure;
 use crate::protocol::{Backend, BackendChoice, Failure};
 
@@ -98,22 +98,9 @@ pub async fn choose(choice: BackendChoice) -> Chosen {
 async fn adapter() -> Result<(), &'static str> {
     const NO_API: &str = "This browser has no WebGPU";
     const NO_ADAPTER: &str = "This browser finds no graphics processor for WebGPU";
-    let get = |object: &JsValue, name: &str| {
-        // A property of `undefined` cannot be read; it is as absent as one that is `undefined`.
-        Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
-    };
-    let gpu = get(&get(&js_sys::global(), "navigator"), "gpu");
-    let request = get(&gpu, "requestAdapter").dyn_into::<Function>();
-    let Ok(request) = request else {
-        return Err(NO_API);
-    };
-    let promise = request
-        .call0(&gpu)
-        .ok()
-        .and_then(|value| value.dyn_into::<Promise>().ok());
-    let Some(promise) = promise else {
-        return Err(NO_API);
-    };
+    let scope: WorkerScope = js_sys::global().unchecked_into();
+    let gpu = scope.navigator().gpu().ok_or(NO_API)?;
+    let promise = gpu.request_adapter().map_err(|_refused| NO_API)?;
     match JsFuture::from(promise).await {
         Ok(adapter) if !adapter.is_null() && !adapter.is_undefined() => Ok(()),
         _ => Err(NO_ADAPTER),

@@ -27,6 +27,15 @@ pub fn no_picture() -> Failure {
     )
 }
 
+/// A request about a series came before one was opened.
+pub fn no_series() -> Failure {
+    failure(
+        "SERIES-NONE",
+        "No series is open, or it is none of those that are listed.",
+        "Choose a series from the list.",
+    )
+}
+
 /// A request that needs the model came before it was loaded, or while it is at work.
 pub fn no_model() -> Failure {
     failure(
@@ -107,5 +116,23 @@ pub fn gpu_fault() -> Failure {
         "GPU-FAULT",
         "The graphics processor refused a command, so that results would be wrong.",
         "Reload the page; if it happens again, add ?backend=cpu to its address and report it.",
+    )
+}
+
+/// A range of slices that the series does not have.
+pub fn no_such_slices() -> Failure {
+    failure(
+        "SLICE-RANGE",
+        "The series does not have these slices.",
+        "Choose slices between the first and the last one.",
+    )
+}
+
+/// The browser gave no random bits, which identifiers of new objects are made of.
+pub fn no_randomness() -> Failure {
+    failure(
+        "EXPORT-RANDOMNESS",
+        "The browser gave no random numbers, which new files need for their identifiers.",
+        "Reload the page, or use a current version of Chrome, Edge, Firefox or Safari.",
     )
 }

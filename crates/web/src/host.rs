@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Function};
+use js_sys::{Array, Function, Uint8Array};
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -26,30 +28,57 @@ impl Host {
     #[wasm_bindgen(constructor)]
     pub fn new(post: Function) -> Self {
         console_error_panic_hook::set_once();
-        let out = Outbox::new(post);
+        let out = Outbox::new(move |response, buffers| send(&post, response, buffers));
+        let jobs = Jobs::default();
         Self {
-            session: Rc::new(Session::new(out.clone())),
-            jobs: Jobs::default(),
+            session: Rc::new(Session::new(out.clone(), jobs.clone())),
+            jobs,
             out,
         }
     }
 
     /// Answers one request. Several may be under way: a `cancel` comes in while a `segment` waits for
-    /// the GPU.
+    /// the GPU, and pixels are asked for during a run.
     pub async fn handle(&self, message: JsValue, buffers: Array) {
         let Ok(request) = serde_wasm_bindgen::from_value::<Request>(message) else {
             return self.out.fail(0, failure::unreadable_message());
         };
-        if let Request::Cancel { target, .. } = request {
-            return self.jobs.cancel(target);
+        match request {
+            Request::Cancel { target, .. } => return self.jobs.cancel(target),
+            Request::Pause { target, .. } => return self.pause(target, true),
+            Request::Resume { target, .. } => return self.pause(target, false),
+            _ => {}
         }
         let id = request.id();
+        let is_run = matches!(request, Request::SegmentSeries { .. });
         let buffers: Vec<JsValue> = buffers.iter().collect();
         let work = self.session.clone().answer(request, buffers);
-        match self.jobs.run(id, work).await {
+        match self.jobs.run(id, is_run, work).await {
             None => self.out.send(&Response::Cancelled { id }),
             Some(Err(error)) => self.out.fail(id, error),
             Some(Ok(())) => {}
         }
     }
+}
+
+impl Host {
+    fn pause(&self, target: u32, paused: bool) {
+        if self.jobs.set_paused(target, paused) {
+            self.out.send(&Response::RunState { id: target, paused });
+        }
+    }
+}
+
+/// Posts a response, and copies its buffers out of the module's memory beside it.
+fn send(post: &Function, response: &Response, buffers: &[&[u8]]) {
+    // JSON's `null` for what is absent, as the generated TypeScript says.
+    let Ok(message) = response.serialize(&Serializer::json_compatible()) else {
+        return;
+    };
+    let copies: Array = buffers
+        .iter()
+        .map(|bytes| JsValue::from(Uint8Array::from(*bytes)))
+        .collect();
+    // Posting fails only when the worker is being ended: nobody is left to tell.
+    let _ = post.call2(&JsValue::NULL, &message, &copies);
 }

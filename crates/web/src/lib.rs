@@ -1,9 +1,12 @@
 //! The wasm-bindgen surface of Medical SAM3. It runs in a dedicated worker of the page, which has no
 //! network of its own: the compiled module, the model and the picture all reach it by message.
 //!
-//! `host` takes messages, `session` answers them, `source` reads model folders, `prefetch` looks ahead when nothing is
-//! asked, `backend` chooses the processor, `jobs` cancels.
+//! `host` takes messages, `session` answers those that need a model, `workspace` those about series and segmentations;
+//! `source` reads model folders, `blob` files, `prefetch` looks ahead when nothing is asked, `backend` chooses the
+//! processor, `jobs` cancels and halts. What needs no browser is built and tested natively too.
 
+// In a browser sources of bytes belong to one thread (`imaging::series::Shareable`).
+#![cfg_attr(target_arch = "wasm32", allow(clippy::arc_with_non_send_sync))]
 #![cfg_attr(
     not(test),
     deny(
@@ -18,20 +21,29 @@
 #[allow(missing_docs)]
 pub mod protocol;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, unused_imports))]
 mod answers;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, unused_imports))]
+mod event_loop;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, unused_imports))]
+mod failure;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, unused_imports))]
+mod jobs;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, unused_imports))]
+mod outbox;
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, unused_imports))]
+mod workspace;
+
 #[cfg(target_arch = "wasm32")]
 mod backend;
 #[cfg(target_arch = "wasm32")]
+mod blob;
+#[cfg(target_arch = "wasm32")]
+mod browser;
+#[cfg(target_arch = "wasm32")]
 mod constructors;
 #[cfg(target_arch = "wasm32")]
-mod failure;
-#[cfg(target_arch = "wasm32")]
 mod host;
-#[cfg(target_arch = "wasm32")]
-mod jobs;
-#[cfg(target_arch = "wasm32")]
-mod outbox;
 #[cfg(target_arch = "wasm32")]
 mod prefetch;
 #[cfg(target_arch = "wasm32")]

@@ -1,22 +1,23 @@
-//! The way out: posts responses and their buffers to the page.
+//! The way out: responses and their buffers, to the page or to a test.
 
-use js_sys::{Array, Function, Uint8Array};
-use serde::Serialize;
-use serde_wasm_bindgen::Serializer;
-use wasm_bindgen::JsValue;
+use std::rc::Rc;
 
 use crate::protocol::{Failure, Response, Stage};
 
-/// Posts responses through the function that the worker's shell handed in.
+type Post = dyn Fn(&Response, &[&[u8]]);
+
+/// Sends responses through the function that it was made with.
 #[derive(Clone)]
 pub struct Outbox {
-    post: Function,
+    post: Rc<Post>,
 }
 
 impl Outbox {
-    /// `post(message, buffers)` must send both to the page.
-    pub fn new(post: Function) -> Self {
-        Self { post }
+    /// `post(response, buffers)` must send both, and copy the buffers.
+    pub fn new(post: impl Fn(&Response, &[&[u8]]) + 'static) -> Self {
+        Self {
+            post: Rc::new(post),
+        }
     }
 
     /// Sends a response without buffers.
@@ -24,19 +25,9 @@ impl Outbox {
         self.send_with(response, &[]);
     }
 
-    /// Sends a response and copies `buffers` out of the module's memory beside it.
+    /// Sends a response with buffers beside it.
     pub fn send_with(&self, response: &Response, buffers: &[&[u8]]) {
-        // JSON's `null` for what is absent, as the generated TypeScript says.
-        let serializer = Serializer::json_compatible();
-        let Ok(message) = response.serialize(&serializer) else {
-            return;
-        };
-        let copies: Array = buffers
-            .iter()
-            .map(|bytes| JsValue::from(Uint8Array::from(*bytes)))
-            .collect();
-        // Posting fails only when the worker is being ended: nobody is left to tell.
-        let _ = self.post.call2(&JsValue::NULL, &message, &copies);
+        (self.post)(response, buffers);
     }
 
     /// Sends progress.

@@ -9,7 +9,7 @@ use medsam3_engine::View;
 use medsam3_imaging::Picture;
 use wasm_bindgen_futures::spawn_local;
 
-use crate::jobs::{breathe, sleep};
+use crate::event_loop::{breathe, sleep};
 use crate::protocol::Backend;
 use crate::session::Session;
 

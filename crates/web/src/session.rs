@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use async_lock::Mutex;
 use burn::tensor::Device;
 use js_sys::{ArrayBuffer, Uint8Array};
 use medsam3_engine::kernels::tune;
@@ -19,15 +20,19 @@ use crate::answers::{
     rule, stage,
 };
 use crate::backend::{self, GpuWatch};
+use crate::blob;
+use crate::event_loop::breathe;
 use crate::failure;
-use crate::jobs::breathe;
+use crate::jobs::Jobs;
 use crate::outbox::Outbox;
 use crate::prefetch::Prefetch;
 use crate::protocol::{
-    Backend, BackendChoice, Failure, MaskRule, Request, Response, Seconds, Stage, WindowLevel,
+    Backend, BackendChoice, Failure, MaskRule, PicturePlace, Request, Response, Seconds, Stage,
+    WindowLevel,
 };
 use crate::self_test;
 use crate::source::PageSource;
+use crate::workspace::{self, Workspace};
 
 /// A text encoder of more bytes than this leaves the device when the prompts of a request are read.
 const TEXT_ENCODER_BYTES: u64 = 64 << 20;
@@ -41,7 +46,7 @@ pub struct Session {
     out: Outbox,
     pub(crate) picture: RefCell<Option<Picture>>,
     /// Counts pictures, so that an embedding is never taken for that of another one.
-    pub(crate) opened: Cell<u32>,
+    pub(crate) opened: Rc<Cell<u32>>,
     pub(crate) processor: RefCell<Option<Processor>>,
     pub(crate) model: RefCell<Option<Rc<Model>>>,
     /// What the page said about the memory of embeddings.
@@ -49,6 +54,10 @@ pub struct Session {
     /// The request that the engine's progress belongs to.
     working: Rc<Cell<Working>>,
     pub(crate) prefetch: Prefetch,
+    /// Held by the request that the engine works on: the next one waits.
+    turn: Mutex<()>,
+    /// Series and segmentations.
+    workspace: Workspace,
 }
 
 /// A model and what it made of pictures. Work that is under way holds it, so that one which was replaced meanwhile goes
@@ -84,20 +93,24 @@ struct Ask {
 
 impl Session {
     /// Nothing open, nothing loaded.
-    pub fn new(out: Outbox) -> Self {
+    pub fn new(out: Outbox, jobs: Jobs) -> Self {
+        let opened = Rc::<Cell<u32>>::default();
         Self {
+            workspace: Workspace::new(out.clone(), jobs, Rc::clone(&opened)),
             out,
             picture: RefCell::default(),
-            opened: Cell::default(),
+            opened,
             processor: RefCell::default(),
             model: RefCell::default(),
             embedding_mib: Cell::default(),
             working: Rc::default(),
             prefetch: Prefetch::default(),
+            turn: Mutex::new(()),
         }
     }
 
-    /// Answers any request but `cancel`.
+    /// Answers any request but those about other requests. What needs the engine is done one after the other; the rest at
+    /// once, also while the engine works.
     ///
     /// # Errors
     ///
@@ -107,8 +120,13 @@ impl Session {
         request: Request,
         buffers: Vec<JsValue>,
     ) -> Result<(), Failure> {
+        let request = match self.answer_at_once(request, &buffers).await {
+            Ok(done) => return done,
+            Err(request) => request,
+        };
         // Whoever asks for something goes first.
         self.stop_prefetch().await;
+        let _turn = self.turn.lock().await;
         match request {
             Request::Start {
                 id,
@@ -131,9 +149,6 @@ impl Session {
                 let source = PageSource::stored(&model).await?;
                 self.load_model(id, source, image_side).await
             }
-            Request::Cache { id, budget_mib } => self.cache(id, budget_mib),
-            Request::Open { id } => self.open(id, &buffers).await,
-            Request::Frame { id, frame } => self.frame(id, frame),
             Request::Segment {
                 id,
                 prompts,
@@ -151,8 +166,111 @@ impl Session {
                 };
                 self.segment(id, ask).await
             }
+            Request::SegmentSeries {
+                id,
+                prompts,
+                scope,
+                at,
+                window,
+                rule,
+                threshold,
+                mask_threshold,
+                on_protected,
+            } => {
+                let ask = workspace::Ask {
+                    prompts,
+                    scope,
+                    at,
+                    window,
+                    rule,
+                    threshold,
+                    mask_threshold,
+                    on_protected,
+                };
+                let loaded = self.loaded()?;
+                let model = workspace::Model {
+                    segmenter: &loaded.segmenter,
+                    embeddings: &loaded.embeddings,
+                    is_well: &|| self.gpu_is_well(),
+                };
+                self.workspace.segment_series(id, ask, model).await
+            }
             _ => Err(failure::unreadable_message()),
         }
+    }
+
+    /// Answers what needs no engine, and gives back what does.
+    async fn answer_at_once(
+        &self,
+        request: Request,
+        buffers: &[JsValue],
+    ) -> Result<Result<(), Failure>, Request> {
+        let desk = &self.workspace;
+        Ok(match request {
+            Request::Cache { id, budget_mib } => self.cache(id, budget_mib),
+            Request::Open { id } => self.open(id, buffers).await,
+            Request::Frame { id, frame } => self.frame(id, frame),
+            Request::OpenFiles { id, names } => {
+                desk.open_files(id, blob::sources(names, buffers.to_vec()))
+                    .await
+            }
+            Request::OpenSeries { id, series } => desk.open_series(id, series),
+            Request::Slice {
+                id,
+                slice,
+                frame,
+                compact,
+            } => desk.slice(id, PicturePlace { slice, frame }, compact),
+            Request::Thumbnail { id, series, side } => desk.thumbnail(id, series, side),
+            Request::Document { id } => desk.document(id),
+            Request::Masks {
+                id,
+                slice,
+                frame,
+                segments,
+                reference,
+            } => {
+                let place = PicturePlace { slice, frame };
+                desk.masks(id, place, segments.as_deref(), reference)
+            }
+            Request::Measure { id, segments } => desk.measure(id, segments.as_deref()).await,
+            Request::NewSegment { id, name } => desk.new_segment(id, name),
+            Request::Edit { id, segment, edit } => {
+                desk.edit(id, segment, edit, &bytes_of(buffers.first()))
+            }
+            Request::ChangeSegment {
+                id,
+                segment,
+                name,
+                color,
+                locked,
+            } => desk.change_segment(id, segment, name, color, locked),
+            Request::DeleteSegment { id, segment } => desk.delete_segment(id, segment),
+            Request::Undo { id } => desk.undo(id),
+            Request::Redo { id } => desk.redo(id),
+            Request::Export {
+                id,
+                formats,
+                deidentify,
+            } => desk.export(id, &formats, deidentify).await,
+            Request::ImportSegmentation { id, found, into } => {
+                let source = match found {
+                    Some(index) => desk.found(index),
+                    None => blob::sources(vec![String::new()], buffers.to_vec())
+                        .pop()
+                        .ok_or_else(failure::unreadable_message),
+                };
+                source.and_then(|source| desk.import(id, &source, into))
+            }
+            Request::Compare {
+                id,
+                segment,
+                reference,
+                frame,
+                tolerance,
+            } => desk.compare(id, segment, reference, frame, tolerance),
+            other => return Err(other),
+        })
     }
 
     async fn start(
@@ -271,9 +389,7 @@ impl Session {
     async fn open(&self, id: u32, buffers: &[JsValue]) -> Result<(), Failure> {
         self.out.progress(id, Stage::Decode, None);
         breathe().await;
-        let file = buffers.first().and_then(|part| part.dyn_ref());
-        let bytes = file.map(|file: &ArrayBuffer| Uint8Array::new(file).to_vec());
-        let bytes = bytes.unwrap_or_default();
+        let bytes = bytes_of(buffers.first());
         let picture = medsam3_imaging::open(&bytes).map_err(|e| imaging_failure(&e))?;
         let info = picture_info(&picture);
         self.picture.replace(Some(picture));
@@ -407,6 +523,13 @@ impl Session {
             .and_then(|processor| processor.watch.fault());
         fault.map_or(Ok(()), Err)
     }
+}
+
+/// What is in an `ArrayBuffer`.
+fn bytes_of(buffer: Option<&JsValue>) -> Vec<u8> {
+    let buffer = buffer.and_then(|buffer| buffer.dyn_ref());
+    let bytes = buffer.map(|buffer: &ArrayBuffer| Uint8Array::new(buffer).to_vec());
+    bytes.unwrap_or_default()
 }
 
 fn mib(count: u32) -> u64 {

@@ -4,63 +4,21 @@
 
 use std::collections::BTreeMap;
 
-use js_sys::{ArrayBuffer, Object, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Object, Uint8Array};
 use medsam3_weights::{Source, WeightsError};
 use send_wrapper::SendWrapper;
-use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
+use crate::browser::{
+    AccessHandle, AccessOptions, Blob, Directory, FileHandle, FileReaderSync, ReadOptions,
+    WorkerScope,
+};
 use crate::failure;
 use crate::protocol::Failure;
 
 /// Where the page's store keeps its models.
 const FOLDER: &str = "models";
-
-#[wasm_bindgen]
-extern "C" {
-    /// `FileSystemSyncAccessHandle`, only in dedicated workers.
-    type AccessHandle;
-    #[wasm_bindgen(method, catch)]
-    fn read(this: &AccessHandle, buffer: &mut [u8], options: &JsValue) -> Result<f64, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = getSize)]
-    fn get_size(this: &AccessHandle) -> Result<f64, JsValue>;
-    #[wasm_bindgen(method)]
-    fn close(this: &AccessHandle);
-
-    #[wasm_bindgen(js_name = FileReaderSync)]
-    type FileReaderSync;
-    #[wasm_bindgen(constructor, catch, js_class = "FileReaderSync")]
-    fn new() -> Result<FileReaderSync, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = readAsArrayBuffer)]
-    fn read_as_array_buffer(this: &FileReaderSync, blob: &Blob) -> Result<ArrayBuffer, JsValue>;
-
-    /// A blob, or the file behind a handle.
-    #[wasm_bindgen(js_name = Blob)]
-    type Blob;
-    #[wasm_bindgen(method, getter)]
-    fn size(this: &Blob) -> f64;
-    #[wasm_bindgen(method)]
-    fn slice(this: &Blob, start: f64, end: f64) -> Blob;
-
-    /// A directory of the private file system.
-    type Directory;
-    #[wasm_bindgen(method, catch, js_name = getDirectoryHandle)]
-    async fn directory(this: &Directory, name: &str) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method)]
-    fn values(this: &Directory) -> js_sys::AsyncIterator;
-
-    /// A file of the private file system.
-    type FileHandle;
-    #[wasm_bindgen(method, getter)]
-    fn kind(this: &FileHandle) -> String;
-    #[wasm_bindgen(method, getter)]
-    fn name(this: &FileHandle) -> String;
-    #[wasm_bindgen(method, catch, js_name = createSyncAccessHandle)]
-    async fn access(this: &FileHandle, options: &JsValue) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(method, catch, js_name = getFile)]
-    async fn file(this: &FileHandle) -> Result<JsValue, JsValue>;
-}
 
 /// One file of a folder.
 enum PageFile {
@@ -108,13 +66,12 @@ impl PageFile {
                 whole.map(|part| part.copy_to(buffer)).is_some()
             }
             Self::Handle(handle) => {
-                let options = Object::new();
-                let set = Reflect::set(&options, &"at".into(), &start.into());
+                let options: ReadOptions = Object::new().unchecked_into();
+                options.set_at(start);
                 let wanted = buffer.len() as f64;
-                set.is_ok()
-                    && handle
-                        .read(buffer, &options)
-                        .is_ok_and(|read| read == wanted)
+                handle
+                    .read(buffer, &options)
+                    .is_ok_and(|read| read == wanted)
             }
         }
     }
@@ -187,13 +144,9 @@ impl Source for PageSource {
 }
 
 async fn open_folder(id: &str) -> Result<PageSource, JsValue> {
-    let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
-    let storage = Reflect::get(&navigator, &"storage".into())?;
-    let root = Reflect::get(&storage, &"getDirectory".into())?;
-    let root = root.dyn_into::<js_sys::Function>()?.call0(&storage)?;
-    let root: Directory = JsFuture::from(js_sys::Promise::resolve(&root))
-        .await?
-        .unchecked_into();
+    let scope: WorkerScope = js_sys::global().unchecked_into();
+    let storage = scope.navigator().storage().ok_or(JsValue::NULL)?;
+    let root: Directory = storage.directory().await?.unchecked_into();
     let models: Directory = root.directory(FOLDER).await?.unchecked_into();
     let folder: Directory = models.directory(id).await?.unchecked_into();
     let entries = folder.values();
@@ -215,8 +168,8 @@ async fn open_folder(id: &str) -> Result<PageSource, JsValue> {
 
 /// A shared access handle; where the browser has none, or another tab holds the file, the file as a blob.
 async fn open_file(handle: &FileHandle) -> Result<PageFile, JsValue> {
-    let options = Object::new();
-    Reflect::set(&options, &"mode".into(), &"read-only".into())?;
+    let options: AccessOptions = Object::new().unchecked_into();
+    options.set_mode("read-only");
     if let Ok(access) = handle.access(&options).await {
         return Ok(PageFile::Handle(access.unchecked_into()));
     }

@@ -25,7 +25,7 @@ export function actionOf(press: Press, state: PageState): Action | undefined {
   const fits = (action: Action): boolean =>
     action.keys.includes(name) &&
     (!action.inView || press.isInView) &&
-    (!press.isTyping || action.whileTyping === true || press.ctrlKey) &&
+    (!press.isTyping || action.whileTyping?.includes(name) === true) &&
     (!isSingle || action.inView === true || state.singleKeys);
   const found = actions.find(fits);
   return found?.isEnabled(state) ? found : undefined;

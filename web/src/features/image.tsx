@@ -1,9 +1,12 @@
-// Opening: files, drops, sample cases, and what is known of the picture in view.
+// Opening: files, folders, drops and sample cases, and what is known of the series in view.
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { shortcut } from '../actions/table';
+import type { NamedFile } from '../session';
 import { number, words } from '../words/language';
 import { useServices } from './context';
+import { chosen, dropped } from './dropped';
+import { SeriesList } from './series';
 import { usePart, valueOf } from './use';
 
 export function ImagePanel(): JSX.Element {
@@ -12,7 +15,7 @@ export function ImagePanel(): JSX.Element {
       <h2 id="image-heading">{words.value.image.heading}</h2>
       <Opener />
       <Samples />
-      <QueueButtons />
+      <SeriesList />
       <Facts />
     </section>
   );
@@ -23,45 +26,51 @@ function Opener(): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const say = words.value.image;
   useEffect(() => listenToDrops((over) => box.current?.classList.toggle('over', over), (files) => controller.openFiles(files)), [controller]);
-  const chosen = (event: Event): void => {
-    const input = event.currentTarget as HTMLInputElement;
-    controller.openFiles([...(input.files ?? [])]);
-    // The same file may be chosen again.
-    input.value = '';
-  };
   return (
     <div class="drop" id="drop" ref={box}>
-      <input type="file" id="files" class="visually-hidden" multiple aria-label={say.openLabel} aria-keyshortcuts={shortcut('openFiles')} onChange={chosen} />
-      <label for="files" class="button">
-        {say.open}
-      </label>
+      <div class="openers">
+        <FileButton id="files" label={say.openLabel} text={say.open} shortcut={shortcut('openFiles')} />
+        <FileButton id="folder" label={say.openFolderLabel} text={say.openFolder} folder />
+      </div>
       <p class="hint">{say.dropHint}</p>
     </div>
   );
 }
 
+function FileButton({ id, label, text, folder = false, shortcut }: { id: string; label: string; text: string; folder?: boolean; shortcut?: string }): JSX.Element {
+  const { controller } = useServices();
+  const change = (event: Event): void => {
+    const input = event.currentTarget as HTMLInputElement;
+    controller.openFiles(chosen(input.files ?? []));
+    // The same files may be chosen again.
+    input.value = '';
+  };
+  return (
+    <span>
+      <input type="file" id={id} class="visually-hidden" multiple {...{ webkitdirectory: folder }} aria-label={label} aria-keyshortcuts={shortcut} onChange={change} />
+      <label for={id} class="button">
+        {text}
+      </label>
+    </span>
+  );
+}
+
 /** Files may be dropped anywhere on the page. Returns what stops listening. */
-function listenToDrops(onOver: (over: boolean) => void, onFiles: (files: File[]) => void): () => void {
+function listenToDrops(onOver: (over: boolean) => void, onFiles: (files: NamedFile[]) => void): () => void {
   const listening = new AbortController();
   const { signal } = listening;
-  document.addEventListener(
-    'dragover',
-    (event) => {
-      event.preventDefault();
-      onOver(true);
-    },
-    { signal },
-  );
+  const over = (event: DragEvent): void => {
+    event.preventDefault();
+    onOver(true);
+  };
+  const drop = (event: DragEvent): void => {
+    event.preventDefault();
+    onOver(false);
+    if (event.dataTransfer) void dropped(event.dataTransfer).then(onFiles);
+  };
+  document.addEventListener('dragover', over, { signal });
   document.addEventListener('dragleave', (event) => event.relatedTarget || onOver(false), { signal });
-  document.addEventListener(
-    'drop',
-    (event) => {
-      event.preventDefault();
-      onOver(false);
-      onFiles([...(event.dataTransfer?.files ?? [])]);
-    },
-    { signal },
-  );
+  document.addEventListener('drop', drop, { signal });
   return () => listening.abort();
 }
 
@@ -87,34 +96,19 @@ function Samples(): JSX.Element {
   );
 }
 
-function QueueButtons(): JSX.Element | null {
-  const { controller } = useServices();
-  const queue = usePart((state) => state.queue);
-  if (!queue) return null;
-  const say = words.value.image;
-  const position = queue.failed ? say.positionFailed : say.position;
-  return (
-    <div class="queue" id="queue">
-      <button type="button" id="previous-image" aria-label={say.previous} aria-keyshortcuts={shortcut('previousImage')} onClick={() => controller.stepQueue(-1)}>
-        ‹
-      </button>
-      <span id="queue-position">{position(number(queue.at + 1), number(queue.count))}</span>
-      <button type="button" id="next-image" aria-label={say.next} aria-keyshortcuts={shortcut('nextImage')} onClick={() => controller.stepQueue(1)}>
-        ›
-      </button>
-    </div>
-  );
-}
-
+/** Of the picture in view where it is drawn, of its series before. */
 function Facts(): JSX.Element {
-  const picture = usePart((state) => state.open?.picture);
+  const series = usePart((state) => state.open?.series);
+  const drawn = usePart((state) => state.open?.drawn);
   const sample = usePart((state) => state.open?.sample);
   const say = words.value.image;
-  const spacing = picture?.spacingMm;
-  const facts = picture && [
-    [picture.format, picture.modality].filter(Boolean).join(' '),
-    `${number(picture.width)} × ${number(picture.height)}`,
-    ...(picture.frames > 1 ? [say.frames(number(picture.frames))] : []),
+  const spacing = drawn?.spacingMm;
+  const info = series?.info;
+  const facts = info && [
+    [info.format, info.modality].filter(Boolean).join(' '),
+    `${number(drawn?.columns ?? info.columns)} × ${number(drawn?.rows ?? info.rows)}`,
+    ...(info.slices > 1 ? [say.slices(number(info.slices))] : []),
+    ...(info.frames > 1 ? [say.frames(number(info.frames))] : []),
     spacing ? `${number(spacing[1], 3)} × ${number(spacing[0], 3)} mm` : say.notCalibrated,
   ];
   return (
@@ -122,8 +116,8 @@ function Facts(): JSX.Element {
       <p class="facts" id="facts">
         {facts?.join(' · ')}
       </p>
-      <p class="facts" id="notes" hidden={!picture?.notes.length}>
-        {picture?.notes.join(' ')}
+      <p class="facts" id="notes" hidden={!series?.notes.length}>
+        {series?.notes.join(' ')}
       </p>
       <p class="attribution" id="attribution" hidden={!sample}>
         {sample && [sample.attribution, say.licence(sample.licence), sample.source].join(' · ')}

@@ -4,6 +4,7 @@ import { shortcut } from '../actions/table';
 import { words } from '../words/language';
 import { Alerts } from './alerts';
 import { useServices } from './context';
+import { ExportSheet } from './export';
 import { FindPanel } from './find';
 import { HelpSheet } from './help';
 import { ImagePanel } from './image';
@@ -44,6 +45,7 @@ export function Page(): JSX.Element {
       </main>
       <Footer />
       <HelpSheet />
+      <ExportSheet />
     </>
   );
 }

@@ -1,4 +1,4 @@
-// Frame, window, opacity of masks, zoom.
+// Slice and frame, window, opacity of masks, zoom.
 import type { JSX } from 'preact';
 import { shortcut } from '../actions/table';
 import { dispatch } from '../state/page';
@@ -10,7 +10,7 @@ export function Toolbar(): JSX.Element {
   const hasPicture = usePart(({ open }) => open !== null);
   return (
     <div class="tools" id="tools" role="toolbar" aria-label={words.value.view.toolbar} hidden={!hasPicture}>
-      <Frames />
+      <Places />
       <Window />
       <span class="spacer" />
       <Opacity />
@@ -19,15 +19,29 @@ export function Toolbar(): JSX.Element {
   );
 }
 
-function Frames(): JSX.Element {
+/** Two sliders where there are both: slices along the patient, frames along time or echoes. */
+function Places(): JSX.Element {
   const { controller } = useServices();
-  const frames = usePart(({ open }) => open?.picture.frames ?? 1);
-  const frame = usePart(({ open }) => open?.frame ?? 0);
+  const slices = usePart(({ open }) => open?.series.info.slices ?? 1);
+  const frames = usePart(({ open }) => open?.series.info.frames ?? 1);
+  const slice = usePart(({ open }) => open?.place.slice ?? 0);
+  const frame = usePart(({ open }) => open?.place.frame ?? 0);
+  const say = words.value.view;
   return (
-    <span class="frames" id="frame-tools" hidden={frames < 2}>
-      <label for="frame">{words.value.view.frame}</label>
-      <input type="range" id="frame" min="1" max={frames} value={frame + 1} onInput={(event) => void controller.showFrame(Number(valueOf(event)) - 1)} />
-      <output id="frame-position" for="frame">{`${number(frame + 1)} / ${number(frames)}`}</output>
+    <>
+      <Place id="slice" label={say.slice} at={slice} count={slices} choose={(at) => controller.showSlice(at)} />
+      <Place id="frame" label={say.frame} at={frame} count={frames} choose={(at) => controller.showFrame(at)} />
+    </>
+  );
+}
+
+/** Counted from 1. */
+function Place({ id, label, at, count, choose }: { id: string; label: string; at: number; count: number; choose: (at: number) => void }): JSX.Element {
+  return (
+    <span class="frames" hidden={count < 2}>
+      <label for={id}>{label}</label>
+      <input type="range" id={id} min="1" max={count} value={at + 1} onInput={(event) => choose(Number(valueOf(event)) - 1)} />
+      <output id={`${id}-position`} for={id}>{`${number(at + 1)} / ${number(count)}`}</output>
     </span>
   );
 }

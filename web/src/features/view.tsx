@@ -33,9 +33,31 @@ export function View(): JSX.Element {
     <div class={fault ? 'viewer unshown' : 'viewer'} id="viewer" ref={element} tabindex={0} role="group" aria-label={say.image} aria-describedby="viewer-hint">
       <div class="picture" ref={picture} />
       <canvas class="overlay" aria-hidden="true" ref={masks} />
+      <Edges />
+      <BurnedIn />
       <p class="empty" id="empty" hidden={hasPicture && !fault}>
         {notShown ? `${notShown.message} ${notShown.nextStep}` : say.empty}
       </p>
     </div>
   );
+}
+
+/** Which side of the patient is at each edge. Where that is unknown nothing is claimed. */
+function Edges(): JSX.Element | null {
+  const edges = usePart(({ open }) => (open && !open.fault ? (open.series.planes[open.place.slice]?.edges ?? null) : null));
+  if (!edges) return null;
+  const [left, right, top, bottom] = edges;
+  return (
+    <div id="edges" class="edges" data-left={left} data-right={right} data-top={top} data-bottom={bottom}>
+      <span class="edge-left">{left}</span>
+      <span class="edge-right">{right}</span>
+      <span class="edge-top">{top}</span>
+      <span class="edge-bottom">{bottom}</span>
+    </div>
+  );
+}
+
+function BurnedIn(): JSX.Element | null {
+  const isLikely = usePart(({ open }) => open?.series.info.problems.includes('burned-in-text') ?? false);
+  return isLikely ? <p class="banner">{words.value.series.burnedIn}</p> : null;
 }

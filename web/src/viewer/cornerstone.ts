@@ -1,20 +1,26 @@
-// The viewer on Cornerstone3D: a stack viewport fed with the frames that the worker decoded, so that
+// The viewer on Cornerstone3D: a stack viewport fed with the pictures that the worker decoded, so that
 // what is shown and what the model sees come from one decoder.
 import { Enums, RenderingEngine, cache, eventTarget, imageLoader, init, metaData, utilities, type Types } from '@cornerstonejs/core';
-import type { PictureInfo, WindowLevel } from '../protocol';
-import type { FramePixels, Placement, ViewerPort } from './port';
+import type { WindowLevel } from '../protocol';
+import type { Facts, Placement, Stack, ViewerPort } from './port';
 
 const SCHEME = 'medsam3';
 const VIEWPORT = 'picture';
 /** Zoom limits, in view pixels per picture pixel. */
 const LEAST_SCALE = 0.02;
 const GREATEST_SCALE = 64;
+/** What decoded pictures may take; those looked at longest ago go first. */
+const CACHE_BYTES = 512 * 2 ** 20;
 
 interface Open {
   serial: number;
-  picture: PictureInfo;
-  fetchFrame: (frame: number) => Promise<FramePixels>;
+  stack: Stack;
+  /** What is known of the pictures that were loaded. Their pixels are in Cornerstone's own cache. */
+  loaded: Map<string, Facts>;
+  shown: Facts;
 }
+
+const UNKNOWN: Facts = { columns: 1, rows: 1, spacingMm: null };
 
 export class CornerstoneViewer implements ViewerPort {
   onPlacement: () => void = () => {};
@@ -25,6 +31,7 @@ export class CornerstoneViewer implements ViewerPort {
 
   constructor(element: HTMLDivElement) {
     init();
+    cache.setMaxCacheSize(CACHE_BYTES);
     imageLoader.registerImageLoader(SCHEME, (id: string) => ({ promise: this.#load(id) }));
     metaData.addProvider((type: string, id: unknown) => this.#metadata(type, id), 1000);
     this.#engine = new RenderingEngine('medsam3');
@@ -41,19 +48,23 @@ export class CornerstoneViewer implements ViewerPort {
     new ResizeObserver(() => this.#engine.resize(true, true)).observe(element);
   }
 
-  async open(picture: PictureInfo, fetchFrame: (frame: number) => Promise<FramePixels>): Promise<void> {
+  async open(stack: Stack, index: number): Promise<Facts> {
     cache.purgeCache();
-    this.#open = { serial: ++this.#serial, picture, fetchFrame };
-    const ids = Array.from({ length: picture.frames }, (_, frame) => this.#id(frame));
-    await this.#loaded(this.#viewport().setStack(ids, 0));
-    this.#viewport().setProperties({ invert: picture.inverted });
-    if (picture.window) this.#applyWindow(picture.window);
+    const open = { serial: ++this.#serial, stack, loaded: new Map<string, Facts>(), shown: UNKNOWN };
+    this.#open = open;
+    const ids = Array.from({ length: stack.count }, (_, at) => this.#id(at));
+    const shown = await this.#loaded(index, this.#viewport().setStack(ids, index));
+    this.#viewport().setProperties({ invert: stack.inverted });
+    if (stack.window) this.#applyWindow(stack.window);
     this.reset();
+    return shown;
   }
 
-  async showFrame(frame: number): Promise<void> {
-    await this.#loaded(this.#viewport().setImageIdIndex(frame));
+  async show(index: number): Promise<Facts> {
+    const shown = await this.#loaded(index, this.#viewport().setImageIdIndex(index));
     this.#viewport().render();
+    this.onPlacement();
+    return shown;
   }
 
   setWindow(window: WindowLevel): void {
@@ -85,17 +96,17 @@ export class CornerstoneViewer implements ViewerPort {
   }
 
   placement(): Placement {
-    const { picture } = this.#current();
-    const [rowSpacing, columnSpacing] = spacing(picture);
+    const { shown } = this.#current();
+    const [rowSpacing, columnSpacing] = spacing(shown);
     const viewport = this.#viewport();
     // The centre of the first pixel is the origin of the world: its corner is half a pixel before.
     const [left, top] = viewport.worldToCanvas([-0.5 * columnSpacing, -0.5 * rowSpacing, 0]);
     const [right, bottom] = viewport.worldToCanvas([
-      (picture.width - 0.5) * columnSpacing,
-      (picture.height - 0.5) * rowSpacing,
+      (shown.columns - 0.5) * columnSpacing,
+      (shown.rows - 0.5) * rowSpacing,
       0,
     ]);
-    return { scaleX: (right - left) / picture.width, scaleY: (bottom - top) / picture.height, left, top };
+    return { scaleX: (right - left) / shown.columns, scaleY: (bottom - top) / shown.rows, left, top };
   }
 
   #applyWindow({ center, width }: WindowLevel): void {
@@ -105,10 +116,13 @@ export class CornerstoneViewer implements ViewerPort {
   }
 
   /** Cornerstone resolves even when a frame could not be loaded, and tells of it by an event. */
-  async #loaded(loading: Promise<unknown>): Promise<void> {
+  async #loaded(index: number, loading: Promise<unknown>): Promise<Facts> {
     this.#loadError = undefined;
     await loading;
     if (this.#loadError !== undefined) throw this.#loadError;
+    const open = this.#current();
+    open.shown = open.loaded.get(this.#id(index)) ?? UNKNOWN;
+    return open.shown;
   }
 
   #viewport(): Types.IStackViewport {
@@ -125,16 +139,17 @@ export class CornerstoneViewer implements ViewerPort {
   }
 
   async #load(id: string): Promise<Types.IImage> {
-    const { picture, fetchFrame, serial } = this.#current();
-    // A frame of a picture that was in view before is not one of this.
-    if (!id.startsWith(`${SCHEME}:${serial}/`)) throw new Error('the picture is not in view any more');
-    const { values, minimum, maximum } = await fetchFrame(Number(id.split('/')[1])).catch((error: unknown) => {
+    const { stack, serial, loaded } = this.#current();
+    // A picture of a series that was in view before is not one of this.
+    if (!id.startsWith(`${SCHEME}:${serial}/`)) throw new Error('the series is not in view any more');
+    const picture = await stack.fetch(Number(id.split('/')[1])).catch((error: unknown) => {
       this.#loadError = error;
       throw error;
     });
+    const { values, minimum, maximum, columns: width, rows: height, spacingMm } = picture;
+    loaded.set(id, { columns: width, rows: height, spacingMm });
     const [rowSpacing, columnSpacing] = spacing(picture);
-    const color = picture.pixels === 'rgb';
-    const { width, height } = picture;
+    const color = stack.isColor;
     const voxelManager = utilities.VoxelManager.createImageVoxelManager({
       width,
       height,
@@ -148,8 +163,8 @@ export class CornerstoneViewer implements ViewerPort {
       maxPixelValue: maximum,
       slope: 1,
       intercept: 0,
-      windowCenter: picture.window?.center ?? 128,
-      windowWidth: picture.window?.width ?? 256,
+      windowCenter: stack.window?.center ?? 128,
+      windowWidth: stack.window?.width ?? 256,
       voiLUTFunction: Enums.VOILUTFunctionType.LINEAR,
       getPixelData: () => voxelManager.getScalarData() as Types.PixelDataTypedArray,
       getCanvas: () => document.createElement('canvas'),
@@ -172,15 +187,17 @@ export class CornerstoneViewer implements ViewerPort {
 
   #metadata(type: string, id: unknown): unknown {
     if (typeof id !== 'string' || !id.startsWith(`${SCHEME}:`) || !this.#open) return undefined;
-    const { picture } = this.#open;
-    const color = picture.pixels === 'rgb';
-    const [rowSpacing, columnSpacing] = spacing(picture);
+    const { stack, loaded } = this.#open;
+    // Cornerstone asks of pictures before they are loaded, too.
+    const facts = loaded.get(id) ?? UNKNOWN;
+    const color = stack.isColor;
+    const [rowSpacing, columnSpacing] = spacing(facts);
     switch (type) {
       case Enums.MetadataModules.IMAGE_PLANE:
         return {
           frameOfReferenceUID: SCHEME,
-          rows: picture.height,
-          columns: picture.width,
+          rows: facts.rows,
+          columns: facts.columns,
           imageOrientationPatient: [1, 0, 0, 0, 1, 0],
           rowCosines: [1, 0, 0],
           columnCosines: [0, 1, 0],
@@ -194,8 +211,8 @@ export class CornerstoneViewer implements ViewerPort {
         return {
           samplesPerPixel: color ? 3 : 1,
           photometricInterpretation: color ? 'RGB' : 'MONOCHROME2',
-          rows: picture.height,
-          columns: picture.width,
+          rows: facts.rows,
+          columns: facts.columns,
           bitsAllocated: bits,
           bitsStored: bits,
           highBit: bits - 1,
@@ -203,7 +220,7 @@ export class CornerstoneViewer implements ViewerPort {
         };
       }
       case Enums.MetadataModules.GENERAL_SERIES:
-        return { modality: picture.modality ?? 'OT' };
+        return { modality: stack.modality ?? 'OT' };
       default:
         return undefined;
     }
@@ -211,6 +228,6 @@ export class CornerstoneViewer implements ViewerPort {
 }
 
 /** Row and column spacing; an uncalibrated picture has square pixels. */
-function spacing(picture: PictureInfo): [number, number] {
-  return picture.spacingMm ?? [1, 1];
+function spacing({ spacingMm }: Facts): [number, number] {
+  return spacingMm ?? [1, 1];
 }

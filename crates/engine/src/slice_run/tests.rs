@@ -132,3 +132,22 @@ fn a_slice_that_is_not_there_is_said_and_the_others_go_on() {
     );
     assert_eq!(found[2], Ok(2));
 }
+
+#[test]
+fn a_second_prompt_finds_the_embeddings_of_the_first() {
+    let fixture = Fixture::new();
+    let segmenter = fixture.load().unwrap();
+    let series = series();
+    let cache = RefCell::new(EmbeddingCache::new(1 << 20, false));
+    let mut masks = Vec::new();
+    for _ in 0..2 {
+        let run = SliceRun::new(&segmenter, &series, request(vec![2, 3]));
+        let mut run = run.keeping(&cache, 7);
+        while let Some(result) = block_on(run.next(&fixture.control)) {
+            masks.push(result.unwrap().answers.remove(0).mask);
+        }
+    }
+    assert_eq!(segmenter.work().images_encoded, 2);
+    assert_eq!(cache.borrow().usage().slices, 2);
+    assert_eq!(masks[..2], masks[2..]);
+}

@@ -95,33 +95,77 @@ enum Found {
 
 /// Lists the series in some files. Only a file that is an archive as a whole is opened as one.
 pub fn find(sources: Vec<SharedSource>) -> Listing {
-    let mut listing = Listing::default();
-    let sources = unpack(sources, &mut listing);
-    let by_name: HashMap<String, usize> = sources
-        .iter()
-        .enumerate()
-        .map(|(index, source)| (source.name().to_owned(), index))
-        .collect();
-    let mut used_as_values = BTreeSet::new();
-    let mut not_images = BTreeSet::new();
-    let mut keys: HashMap<Key, usize> = HashMap::new();
-    let mut groups: Vec<Group> = Vec::new();
-    let mut order: Vec<Found> = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
-        let found = match look(source) {
-            Ok(found) => found,
-            Err(ImagingError::NotAnImage) => {
-                not_images.insert(index);
-                continue;
-            }
-            Err(error) => {
-                listing.failures.push(failure(source, error));
-                continue;
-            }
+    let mut search = Search::new(sources);
+    while search.step() {}
+    search.finish()
+}
+
+/// A search that is done file by file, so that a caller can say how far it is, and stop.
+pub struct Search {
+    sources: Vec<SharedSource>,
+    by_name: HashMap<String, usize>,
+    done: usize,
+    listing: Listing,
+    used_as_values: BTreeSet<usize>,
+    not_images: BTreeSet<usize>,
+    keys: HashMap<Key, usize>,
+    groups: Vec<Group>,
+    order: Vec<Found>,
+}
+
+impl Search {
+    /// Opens the archives among some files; no other file is looked into yet.
+    pub fn new(sources: Vec<SharedSource>) -> Self {
+        let mut listing = Listing::default();
+        let sources = unpack(sources, &mut listing);
+        let by_name = sources
+            .iter()
+            .enumerate()
+            .map(|(index, source)| (source.name().to_owned(), index))
+            .collect();
+        Self {
+            sources,
+            by_name,
+            done: 0,
+            listing,
+            used_as_values: BTreeSet::new(),
+            not_images: BTreeSet::new(),
+            keys: HashMap::new(),
+            groups: Vec::new(),
+            order: Vec::new(),
+        }
+    }
+
+    /// Files looked into, and files in all, those in archives among them.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.done, self.sources.len())
+    }
+
+    /// Looks into the next file; `false` when there is none.
+    pub fn step(&mut self) -> bool {
+        let index = self.done;
+        let Some(source) = self.sources.get(index).map(Arc::clone) else {
+            return false;
         };
+        self.done += 1;
+        match look(&source) {
+            Ok(found) => self.take(&source, found),
+            Err(ImagingError::NotAnImage) => {
+                self.not_images.insert(index);
+            }
+            Err(error) => self.fail(&source, error),
+        }
+        true
+    }
+
+    fn fail(&mut self, source: &SharedSource, error: ImagingError) {
+        self.listing.failures.push(failure(source, error));
+    }
+
+    fn take(&mut self, source: &SharedSource, found: Content) {
         match found {
             Content::Dicom(summary) if summary.is_segmentation() || !summary.has_pixels => {
-                listing.others.push(OtherObject {
+                self.listing.others.push(OtherObject {
                     is_segmentation: summary.is_segmentation(),
                     source: Arc::clone(source),
                     sop_class: summary.sop_class.clone(),
@@ -132,15 +176,16 @@ pub fn find(sources: Vec<SharedSource>) -> Listing {
                 let error = ImagingError::DicomMalformed {
                     detail: "the number of rows or columns is missing or zero",
                 };
-                listing.failures.push(failure(source, error));
+                self.fail(source, error);
             }
             Content::Dicom(summary) => {
-                let group = *keys.entry(key(source, &summary)).or_insert_with(|| {
+                let (groups, order) = (&mut self.groups, &mut self.order);
+                let group = *self.keys.entry(key(source, &summary)).or_insert_with(|| {
                     groups.push(Group::default());
                     order.push(Found::Group(groups.len() - 1));
                     groups.len() - 1
                 });
-                if let Some(group) = groups.get_mut(group) {
+                if let Some(group) = self.groups.get_mut(group) {
                     group.sources.push(Arc::clone(source));
                     group.summaries.push(*summary);
                 }
@@ -148,36 +193,41 @@ pub fn find(sources: Vec<SharedSource>) -> Listing {
             Content::Nifti(part) => {
                 let values = match part {
                     Part::Whole => None,
-                    Part::Header => values_of(source.name(), &by_name),
+                    Part::Header => values_of(source.name(), &self.by_name),
                 };
-                used_as_values.extend(values);
-                let values = values.and_then(|values| sources.get(values));
+                self.used_as_values.extend(values);
+                let values = values.and_then(|values| self.sources.get(values));
                 match NiftiFile::open(source, values) {
                     Ok(file) => {
                         let series = of_nifti(Arc::clone(source), file);
-                        order.push(Found::Series(Box::new(series)));
+                        self.order.push(Found::Series(Box::new(series)));
                     }
-                    Err(error) => listing.failures.push(failure(source, error)),
+                    Err(error) => self.fail(source, error),
                 }
             }
             Content::Picture => match of_picture(source) {
-                Ok(series) => order.push(Found::Series(Box::new(series))),
-                Err(error) => listing.failures.push(failure(source, error)),
+                Ok(series) => self.order.push(Found::Series(Box::new(series))),
+                Err(error) => self.fail(source, error),
             },
         }
     }
-    listing.skipped += not_images.difference(&used_as_values).count();
-    let mut groups: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
-    for found in order {
-        match found {
-            Found::Series(series) => listing.series.push(*series),
-            Found::Group(index) => {
-                let group = groups.get_mut(index).and_then(Option::take);
-                listing.series.extend(group.map(of_group));
+
+    /// The series in the files that were looked into.
+    pub fn finish(self) -> Listing {
+        let mut listing = self.listing;
+        listing.skipped += self.not_images.difference(&self.used_as_values).count();
+        let mut groups: Vec<Option<Group>> = self.groups.into_iter().map(Some).collect();
+        for found in self.order {
+            match found {
+                Found::Series(series) => listing.series.push(*series),
+                Found::Group(index) => {
+                    let group = groups.get_mut(index).and_then(Option::take);
+                    listing.series.extend(group.map(of_group));
+                }
             }
         }
+        listing
     }
-    listing
 }
 
 fn failure(source: &SharedSource, error: ImagingError) -> Failure {

@@ -8,6 +8,7 @@ mod find;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 mod picture_size;
+mod plane;
 mod problem;
 mod reader;
 mod report;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use find::{Failure, Listing, OtherObject, find};
+pub use find::{Failure, Listing, OtherObject, Search, find};
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::{FileSource, sources_of_paths};
+pub use plane::{Plane, direction_letters};
 pub use problem::Problem;
 pub use reader::PictureReader;
 pub use report::{SeriesReport, TransferSyntaxes};

@@ -1,13 +1,15 @@
 //! The pictures of a series one after the other, every file opened and parsed once: a file of many frames is kept
 //! until another one is asked for, with one decoded frame at a time.
 
+use std::ops::Deref;
+
 use super::{Pixels, Place, Series};
 use crate::{ImagingError, Picture};
 
-/// Reads pictures of a series; see [`Series::reader`].
+/// Reads pictures of a series that it borrows, see [`Series::reader`], or has a share of.
 #[derive(Debug)]
-pub struct PictureReader<'a> {
-    series: &'a Series,
+pub struct PictureReader<S: Deref<Target = Series>> {
+    series: S,
     /// The open file by its place in the series.
     opened: Option<(usize, Picture)>,
     /// Files opened so far.
@@ -16,12 +18,8 @@ pub struct PictureReader<'a> {
 
 impl Series {
     /// A reader of its pictures. In [`Series::reading_order`] it opens every file once.
-    pub fn reader(&self) -> PictureReader<'_> {
-        PictureReader {
-            series: self,
-            opened: None,
-            files_opened: 0,
-        }
+    pub fn reader(&self) -> PictureReader<&Self> {
+        PictureReader::new(self)
     }
 
     /// Every picture, those of one file together, in the order in which the file has them.
@@ -41,7 +39,21 @@ impl Series {
     }
 }
 
-impl PictureReader<'_> {
+impl<S: Deref<Target = Series>> PictureReader<S> {
+    /// A reader that has opened nothing yet.
+    pub fn new(series: S) -> Self {
+        Self {
+            series,
+            opened: None,
+            files_opened: 0,
+        }
+    }
+
+    /// The series.
+    pub fn series(&self) -> &Series {
+        &self.series
+    }
+
     /// A picture: the opened file, and which of its frames is meant.
     ///
     /// # Errors
@@ -52,7 +64,7 @@ impl PictureReader<'_> {
         slice: usize,
         frame: usize,
     ) -> Result<(&Picture, usize), ImagingError> {
-        let series = self.series;
+        let series: &Series = &self.series;
         let index = series.index(slice, frame)?;
         let (file, frame) = match &series.pixels {
             Pixels::Files { pictures, .. } => {

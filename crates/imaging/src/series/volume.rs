@@ -139,6 +139,13 @@ impl Series {
 
     /// Whether the series is a volume in right angles.
     fn check_volume(&self) -> Result<(), ImagingError> {
+        self.why_no_volume()
+            .map_or(Ok(()), |detail| Err(ImagingError::NoVolume { detail }))
+    }
+
+    /// Why its pictures make no volume in right angles, as the end of a sentence; `None` where they do, and for a
+    /// single picture and a cine.
+    pub fn why_no_volume(&self) -> Option<&'static str> {
         let has = |problem| self.problems.contains(&problem);
         let detail = if has(Problem::Tilt) {
             "its slices are tilted against their direction, as with a tilted gantry"
@@ -153,9 +160,9 @@ impl Series {
         } else if self.kind == Kind::Stack {
             "the places of its pictures are not known, or on no common grid"
         } else {
-            return Ok(());
+            return None;
         };
-        Err(ImagingError::NoVolume { detail })
+        Some(detail)
     }
 }
 
