@@ -74,12 +74,19 @@ pub struct Fixture {
     pub control: Control,
 }
 
-#[allow(missing_docs)]
+impl Default for Fixture {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Fixture {
+    /// The tiny model in f32.
     pub fn new() -> Self {
         Self::with(&tiny(), Precision::F32)
     }
 
+    /// A model of `config`, stored in `precision`.
     pub fn with(config: &Sam3Config, precision: Precision) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_model(&folder.path().join("model"), config, "", precision);
@@ -95,10 +102,12 @@ impl Fixture {
         }
     }
 
+    /// Loads it onto the CPU.
     pub fn load(&self) -> Result<Segmenter, EngineError> {
         self.load_with(LoadOptions::default())
     }
 
+    /// Loads it onto the CPU as `options` say.
     pub fn load_with(&self, options: LoadOptions) -> Result<Segmenter, EngineError> {
         let source = DirectorySource::new(self.folder.path().join("model"));
         block_on(Segmenter::load(
@@ -109,10 +118,12 @@ impl Fixture {
         ))
     }
 
+    /// Encodes a picture under [`Self::control`].
     pub fn encode(&self, segmenter: &Segmenter, image: &Rgb8) -> Result<EncodedImage, EngineError> {
         block_on(segmenter.encode(image, &self.control))
     }
 
+    /// Answers a prompt under [`Self::control`].
     pub fn prompt(
         &self,
         segmenter: &Segmenter,
@@ -122,6 +133,7 @@ impl Fixture {
         block_on(segmenter.prompt(image, text, ALL, &self.control))
     }
 
+    /// Stages of which progress was heard, in their order.
     pub fn stages(&self) -> Vec<Stage> {
         let mut heard = self.heard.lock().unwrap();
         let mut stages: Vec<Stage> = heard.drain(..).map(|p| p.stage).collect();
