@@ -10,6 +10,7 @@ export const failuresInGerman: Record<string, readonly [string, string]> = {
   'ENGINE-PROTOCOL': ['Seite und Rechenwerk verstehen einander nicht.', 'Laden Sie die Seite neu: Teile von ihr sind verschiedener Version.'],
   'REFERENCE-NONE': ['Es ist keine Referenz geladen.', 'Öffnen Sie eine Segmentierung als Referenz.'],
   'SLICE-RANGE': ['Diese Schichten gibt es in der Serie nicht.', 'Wählen Sie einen Bereich innerhalb der Serie.'],
+  'EXPORT-RANDOMNESS': ['Dieser Browser gibt keine Zufallszahlen; ohne sie bekommen die Dateien keine eigenen Kennungen.', 'Verwenden Sie eine aktuelle Version von Chrome, Edge, Firefox oder Safari.'],
   'SERIES-NONE': ['Es ist keine Serie geöffnet.', 'Öffnen Sie Bilder oder wählen Sie einen Beispielfall.'],
   'SEGMENT-PROTECTED': ['Ein Segment dieses Namens ist gesperrt oder wurde von Hand korrigiert.', 'Entsperren Sie es, oder lassen Sie ein neues Segment daneben anlegen.'],
   'SEGMENT-LOCKED': ['Dieses Segment ist gesperrt.', 'Entsperren Sie es.'],
