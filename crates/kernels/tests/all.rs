@@ -5,6 +5,8 @@
 
 #[path = "attention.rs"]
 mod attention;
+#[path = "bf16.rs"]
+mod bf16;
 #[path = "choice.rs"]
 mod choice;
 #[path = "group_norm.rs"]
@@ -15,6 +17,8 @@ mod layer_norm;
 mod pieces;
 #[path = "product.rs"]
 mod product;
+#[path = "roi_align.rs"]
+mod roi_align;
 #[path = "rope_qkv.rs"]
 mod rope_qkv;
 #[path = "self_test.rs"]

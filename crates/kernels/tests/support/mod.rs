@@ -33,6 +33,7 @@ pub struct Fixture(&'static [u8]);
 
 const KERNELS: &[u8] = include_bytes!("../../../../tests/kernels/kernels.safetensors");
 const PRODUCTS: &[u8] = include_bytes!("../../../../tests/kernels/products.safetensors");
+const ROI: &[u8] = include_bytes!("../../../../tests/kernels/roi.safetensors");
 
 impl Fixture {
     /// Reads `tests/kernels/kernels.safetensors`.
@@ -45,6 +46,7 @@ impl Fixture {
         match name {
             "kernels" => Self(KERNELS),
             "products" => Self(PRODUCTS),
+            "roi" => Self(ROI),
             other => panic!("there is no fixture {other}"),
         }
     }
