@@ -140,8 +140,11 @@ export const secondsOfRun = (page) =>
     const end = self.workerMessages.findLastIndex((m) => m.kind === 'series-segmented');
     const begin = self.workerMessages.slice(0, end).findLastIndex((m) => m.kind === 'series-segmented');
     const run = self.workerMessages.slice(begin + 1, end + 1);
-    const first = (stage) => run.find((m) => m.kind === 'progress' && m.stage === stage)?.at;
-    const [image, prompt] = [first('image'), first('prompt')];
+    const first = (messages, stage) => messages.find((m) => m.kind === 'progress' && m.stage === stage)?.at;
+    const image = first(run, 'image');
+    // A text that was not known yet is read before the image is looked at.
+    const looked = run.slice(run.findIndex((m) => m.stage === 'image') + 1);
+    const prompt = first(looked, 'prompt');
     return { image: image === undefined ? 0 : (prompt - image) / 1000, prompts: (run.at(-1).at - prompt) / 1000 };
   });
 
