@@ -55,8 +55,8 @@ fn every_recorded_tensor_agrees_on_the_gpu() {
 }
 
 /// The tracker over three frames; memories are rounded to bf16 on both sides.
-fn tracker(device: &str, limit: &str) {
-    let report = parity_of(&recording("tiny_video.safetensors"), device, limit);
+fn tracker(device: &str) {
+    let report = parity_of(&recording("tiny_video.safetensors"), device, "1e-5");
     let rows = report["rows"].as_array().expect("rows").len();
     assert!(rows >= 500, "few tensors were compared: {rows}");
     assert!(report["bf16_ulps"].as_u64().expect("memories") <= 1);
@@ -64,7 +64,7 @@ fn tracker(device: &str, limit: &str) {
 
 #[test]
 fn the_tracker_agrees_on_the_cpu() {
-    tracker("cpu", "1e-5");
+    tracker("cpu");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn the_tracker_agrees_on_the_gpu() {
         println!("skipped: MEDSAM3_WGPU_TESTS is not set");
         return;
     }
-    tracker("gpu", "1e-4");
+    tracker("gpu");
 }
 
 /// The comparison itself is known to fail: a model that attends globally in another block is far above the limit.
