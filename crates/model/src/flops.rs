@@ -4,6 +4,8 @@
 //! [`needed`] is what the model is; [`issued`] what the host's kernels do for it, [`issued_in_tiles`] what a GPU's do at
 //! most.
 
+pub mod tracker;
+
 use crate::config::{Sam3Config, TextConfig, TransformerConfig, VitConfig};
 use serde::Serialize;
 

@@ -16,6 +16,7 @@ use crate::parity;
 #[derive(clap::Args)]
 #[command(after_help = "Example:
   medsam3 parity tests/parity/tiny.safetensors
+  medsam3 parity tests/parity/tiny_video.safetensors --limit 1e-5
   medsam3 parity tests/parity/tiny.safetensors --device gpu --json")]
 pub struct Arguments {
     /// The recording (safetensors)
@@ -50,6 +51,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             worst <= limit,
             "the largest rms relative error is {worst:.2e}, above {limit:.2e}"
         );
+        anyhow::ensure!(
+            report.bf16_ulps.is_none_or(|ulps| ulps <= 1),
+            "values rounded to bf16 differ by more than one in the last place"
+        );
     }
     Ok(())
 }
@@ -78,6 +83,9 @@ fn print_table(report: &parity::Report, device: &str) -> Result<()> {
     }
     if let Some(iou) = report.mask_iou {
         say!("mask IoU {iou:.6}")?;
+    }
+    if let Some(ulps) = report.bf16_ulps {
+        say!("values rounded to bf16 differ by at most {ulps} in the last place")?;
     }
     let worst = report.worst_rms_rel();
     say!(

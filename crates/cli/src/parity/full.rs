@@ -194,13 +194,14 @@ pub fn run(golden: &Golden, config: &Sam3Config, device: &Device) -> Result<Repo
         rows,
         left_out: Vec::new(),
         mask_iou,
+        bf16_ulps: None,
         seconds,
         peak_memory_bytes: None,
     })
 }
 
 /// Compares with the whole tensor or with its sample, whichever the golden has.
-fn row(golden: &Golden, name: &str, ours: &[f32]) -> Result<Option<Row>> {
+pub(super) fn row(golden: &Golden, name: &str, ours: &[f32]) -> Result<Option<Row>> {
     if let Some(tensor) = golden.get(name) {
         return compare(name, &tensor.values, ours).map(Some);
     }

@@ -1,12 +1,15 @@
 //! Parity with the reference implementation: the model runs on weights and an image that a generator makes anywhere
 //! (`medsam3_model::synthetic`), and every tensor that the golden file recorded is compared.
 //!
-//! Two kinds of golden are known by their tensors' names: `tiny` (the small Hugging Face model, every module) and
-//! `full` (Meta's full-size model, the outputs and a sample of the larger tensors).
+//! Kinds of golden are known by their tensors' names: `tiny` (the small Hugging Face model, every module), `full` (Meta's
+//! full-size model, the outputs and a sample of the larger tensors), `tiny-video` (the tracker of a small Hugging Face video
+//! model), `full-tracker` (Meta's full-size tracker).
 
 mod full;
+mod full_tracker;
 mod golden;
 mod tiny;
+mod video;
 
 use anyhow::{Context as _, Result};
 use golden::Golden;
@@ -33,7 +36,7 @@ pub struct Row {
 /// All comparisons of a golden file.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// `tiny` or `full`.
+    /// `tiny`, `full`, `tiny-video` or `full-tracker`.
     pub kind: &'static str,
     /// Recorded tensors that are compared.
     pub rows: Vec<Row>,
@@ -41,6 +44,8 @@ pub struct Report {
     pub left_out: Vec<(String, &'static str)>,
     /// Share of mask cells (logit > 0) in both over those in either, where the golden has masks.
     pub mask_iou: Option<f64>,
+    /// Largest difference of values that both sides round to bf16, in units of their last place; where there are any.
+    pub bf16_ulps: Option<u32>,
     /// Seconds of the forward pass.
     pub seconds: f64,
     /// Most host memory that the process has held, in bytes, where the system tells.
@@ -63,6 +68,12 @@ pub fn run(golden: &Path, config: Option<Sam3Config>, device: &Device) -> Result
             &config.unwrap_or_else(Sam3Config::tiny_parity),
             device,
         )
+    } else if golden.contains("f0/trunk") {
+        anyhow::ensure!(config.is_none(), "a recording of the tracker has one model");
+        video::run(&golden, device)
+    } else if golden.contains("d/mem7/spatial_frames") {
+        anyhow::ensure!(config.is_none(), "a recording of the tracker has one model");
+        full_tracker::run(&golden, device)
     } else {
         full::run(&golden, &config.unwrap_or_else(Sam3Config::sam3), device)
     }?;

@@ -99,6 +99,7 @@ pub fn run(golden: &Golden, config: &Sam3Config, device: &Device) -> Result<Repo
         rows,
         left_out,
         mask_iou,
+        bf16_ulps: None,
         seconds,
         peak_memory_bytes: None,
     })
