@@ -131,22 +131,32 @@ export async function segment(page, prompts) {
   return page.evaluate((n) => self.answers.slice(n), before);
 }
 
-/**
- * What the last run took, in seconds by the page's clock: from the first word of the image to the first of a prompt (0
- * where the image was not looked at), and from there to the end.
- */
-export const secondsOfRun = (page) =>
+/** What the worker said in the last run. */
+const lastRun = (page) =>
   page.evaluate(() => {
     const end = self.workerMessages.findLastIndex((m) => m.kind === 'series-segmented');
     const begin = self.workerMessages.slice(0, end).findLastIndex((m) => m.kind === 'series-segmented');
-    const run = self.workerMessages.slice(begin + 1, end + 1);
-    const first = (messages, stage) => messages.find((m) => m.kind === 'progress' && m.stage === stage)?.at;
-    const image = first(run, 'image');
-    // A text that was not known yet is read before the image is looked at.
-    const looked = run.slice(run.findIndex((m) => m.stage === 'image') + 1);
-    const prompt = first(looked, 'prompt');
-    return { image: image === undefined ? 0 : (prompt - image) / 1000, prompts: (run.at(-1).at - prompt) / 1000 };
+    return self.workerMessages.slice(begin + 1, end + 1).map(({ kind, stage, at }) => ({ kind, stage, at }));
   });
+
+const isAbout = (stage) => (message) => message.kind === 'progress' && message.stage === stage;
+
+/**
+ * What the last run took, in seconds by the page's clock: from the first word of the image to the first of a prompt behind
+ * it, and from there to the end. A text that was not known yet is read before the image is looked at.
+ */
+export async function secondsOfRun(page) {
+  const run = await lastRun(page);
+  const image = run.findIndex(isAbout('image'));
+  const prompt = run.slice(image + 1).find(isAbout('prompt')).at;
+  return { image: (prompt - run[image].at) / 1000, prompts: (run.at(-1).at - prompt) / 1000 };
+}
+
+/**
+ * Steps of the image in the last run, as its progress told them: each block of the trunk, and the neck; the neck alone where
+ * the trunk's result was kept.
+ */
+export const imageStepsOfRun = async (page) => (await lastRun(page)).filter(isAbout('image')).length;
 
 /** The code of the message that the alert region shows. */
 export async function alertCode(page) {
