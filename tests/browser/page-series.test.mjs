@@ -202,8 +202,10 @@ test('export: the boxes of the dialog, and files that carry the masks', async (t
   // The NIfTI volume, read here by its header (NIfTI-1: dimensions at 40, the voxels' type at 70, their offset at 108).
   const nifti = gunzipSync(await readFile(join(folder, named('.nii.gz'))));
   const [columns, rows, slices] = [42, 44, 46].map((at) => nifti.readInt16LE(at));
-  assert.deepEqual([columns, rows, slices, nifti.readInt16LE(70)], [190, 150, 5, 2]);
-  const voxels = nifti.subarray(nifti.readFloatLE(108));
+  // Voxels are of 16 bits with a sign (type 4).
+  assert.deepEqual([columns, rows, slices, nifti.readInt16LE(70)], [190, 150, 5, 4]);
+  const bytes = nifti.subarray(nifti.readFloatLE(108));
+  const voxels = Int16Array.from({ length: bytes.length / 2 }, (_, at) => bytes.readInt16LE(2 * at));
   for (const { place, areaPx } of answers) {
     const slice = voxels.subarray(place.slice * columns * rows, (place.slice + 1) * columns * rows);
     assert.equal(slice.filter((value) => value > 0).length, areaPx, `slice ${place.slice}`);

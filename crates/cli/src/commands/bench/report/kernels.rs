@@ -119,7 +119,7 @@ pub fn shares(device: &Device) -> Result<Kernels> {
 }
 
 /// Operations per second below which the full model's shapes are left out.
-const SLOWEST: f64 = 10e9;
+const SLOWEST: f64 = 30e9;
 
 /// Operations per second below which an adapter is a processor in disguise, and each variant takes seconds.
 const SLOW: f64 = 0.2e12;
