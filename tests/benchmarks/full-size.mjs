@@ -14,7 +14,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { serve } from '../browser/server.mjs';
-import { DIST, ROOT, fixture, launchOnDisk, readPng } from '../browser/support.mjs';
+import { DIST, ROOT, fixture, launchOnDisk, readPng, secondsOf } from '../browser/support.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const MIB = 1 << 20;
@@ -49,7 +49,9 @@ async function openWorker() {
   worker.addEventListener('message', ({ data: { message, buffers } }) => {
     if (message.kind === 'progress') return void self.stages.push({ ...message, at: performance.now() });
     const job = pending.get(message.id) ?? [...pending.values()][0];
-    if (message.kind === 'prompt') return void job?.parts.push({ result: message.result, mask: [...new Uint8Array(buffers[0])] });
+    if (message.kind === 'slice-segmented') {
+      return void job?.parts.push({ result: message.answers[0].answer, mask: [...new Uint8Array(buffers[0])] });
+    }
     pending.delete(message.id);
     if (message.kind === 'error') job?.reject(new Error(`${message.error.code}: ${message.error.message}`));
     else job?.resolve({ message, parts: job.parts });
@@ -58,7 +60,7 @@ async function openWorker() {
     new Promise((resolve, reject) => {
       const id = ++last;
       pending.set(id, { resolve, reject, parts: [] });
-      worker.postMessage({ message: { ...message, id }, buffers, module }, { transfer: buffers });
+      worker.postMessage({ message: { ...message, id }, buffers, module });
     });
   self.sizes = () =>
     new Promise((done) => {
@@ -149,14 +151,20 @@ export async function run({ model, side = null, prompt, picture }) {
     const masks = {};
     const seconds = {};
     let answer;
-    await page.evaluate((file) => self.ask({ kind: 'open' }, [new Uint8Array(file).buffer]), [...(await readFile(picture))]);
+    await page.evaluate((file) => self.ask({ kind: 'open-files', names: [''] }, [new Blob([new Uint8Array(file)])]), [...(await readFile(picture))]);
+    await page.evaluate(() => self.ask({ kind: 'open-series', series: 0 }));
     for (const rule of RULES) {
-      const request = { kind: 'segment', prompts: prompt, frame: 0, window: null, rule, threshold: 0 };
-      const { parts, message } = await page.evaluate((ask) => self.ask(ask), request);
+      const place = { scope: { kind: 'slice' }, at: { slice: 0, frame: 0 }, window: null };
+      const request = { kind: 'segment-series', prompts: [prompt], ...place, rule, threshold: 0, onProtected: 'refuse' };
+      const { parts, stages, end } = await page.evaluate(async (request) => {
+        self.stages.length = 0;
+        const { parts } = await self.ask(request);
+        return { parts, stages: self.stages, end: performance.now() };
+      }, request);
       masks[rule] = parts[0].mask;
-      seconds[rule] = message.seconds;
+      seconds[rule] = secondsOf([...stages, { at: end }]);
       answer = parts[0].result;
-      say(`${rule}: image ${message.seconds.image.toFixed(1)} s, prompt ${message.seconds.prompts.toFixed(1)} s`);
+      say(`${rule}: image ${seconds[rule].image.toFixed(1)} s, prompt ${seconds[rule].prompts.toFixed(1)} s`);
     }
     const sizes = await page.evaluate(() => self.sizes());
     const known = load.stages.filter((stage) => stage.bytes);

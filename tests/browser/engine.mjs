@@ -8,7 +8,7 @@ import { DIST } from './support.mjs';
 async function start() {
   const worker = new Worker(new URL('app/worker.js', document.baseURI), { type: 'module' });
   const pending = new Map();
-  const parts = new Set(['progress', 'prompt', 'slice-segmented', 'run-state']);
+  const parts = new Set(['progress', 'slice-segmented', 'run-state']);
   let next = 1;
   worker.addEventListener('message', ({ data: { message, buffers } }) => {
     const entry = pending.get(message.id);

@@ -68,8 +68,7 @@ test('a built-in sample on the CPU gives lungs, one colour per prompt, and the e
   assert.ok(value >= LUNGS_DICE, `Dice ${value}`);
   const colours = await page.locator('#results .swatch').evaluateAll((all) => all.map((one) => one.style.backgroundColor));
   assert.equal(new Set(colours).size, 2);
-  // Six blocks of the trunk and the neck, against the neck alone, which a kept slice is finished with.
-  assert.ok((await imageStepsOfRun(page)) > 6);
+  assert.ok((await imageStepsOfRun(page)) > 0);
   await segment(page, 'left lung');
-  assert.ok((await imageStepsOfRun(page)) <= 2, 'a further prompt must not go through the trunk again');
+  assert.equal(await imageStepsOfRun(page), 0, 'a further prompt must not look at the image again');
 });

@@ -139,22 +139,25 @@ const lastRun = (page) =>
     return self.workerMessages.slice(begin + 1, end + 1).map(({ kind, stage, at }) => ({ kind, stage, at }));
   });
 
-const isAbout = (stage) => (message) => message.kind === 'progress' && message.stage === stage;
+const isAbout = (stage) => (message) => message.stage === stage;
 
 /**
- * What the last run took, in seconds by the page's clock: from the first word of the image to the first of a prompt behind
- * it, and from there to the end. A text that was not known yet is read before the image is looked at.
+ * What a run took, by the times of what the worker said: from the first word of the image to the first of a prompt behind
+ * it (0 where the image was not looked at), and from there to the end, in seconds. A text that was not known yet is read
+ * before the image is looked at.
  */
-export async function secondsOfRun(page) {
-  const run = await lastRun(page);
+export function secondsOf(run) {
   const image = run.findIndex(isAbout('image'));
   const prompt = run.slice(image + 1).find(isAbout('prompt')).at;
-  return { image: (prompt - run[image].at) / 1000, prompts: (run.at(-1).at - prompt) / 1000 };
+  return { image: image < 0 ? 0 : (prompt - run[image].at) / 1000, prompts: (run.at(-1).at - prompt) / 1000 };
 }
+
+/** That of the last run, by the page's clock. */
+export const secondsOfRun = async (page) => secondsOf(await lastRun(page));
 
 /**
  * Steps of the image in the last run, as its progress told them: each block of the trunk, and the neck; the neck alone where
- * the trunk's result was kept.
+ * the trunk's result was kept; none of the picture that was asked about last.
  */
 export const imageStepsOfRun = async (page) => (await lastRun(page)).filter(isAbout('image')).length;
 

@@ -32,7 +32,7 @@ export interface Job {
 }
 
 /** Kinds of answers that come before the closing one. */
-const PARTS: ReadonlySet<Response['kind']> = new Set(['progress', 'prompt', 'slice-segmented', 'run-state']);
+const PARTS: ReadonlySet<Response['kind']> = new Set(['progress', 'slice-segmented', 'run-state']);
 
 export class Engine {
   #worker: Worker;

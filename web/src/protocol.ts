@@ -15,15 +15,7 @@ imageSide: number | null, } | { "kind": "open-stored", id: number, model: string
 /**
  * As in `load-model`.
  */
-imageSide: number | null, } | { "kind": "cache", id: number, budgetMib: number | null, } | { "kind": "open", id: number, } | { "kind": "frame", id: number, frame: number, } | { "kind": "segment", id: number, 
-/**
- * As typed, separated by commas.
- */
-prompts: string, frame: number, window: WindowLevel | null, rule: MaskRule, 
-/**
- * Probability in 0..1 from which an instance is kept; the model's own when absent.
- */
-threshold: number | null, } | { "kind": "cancel", id: number, target: number, } | { "kind": "open-files", id: number, names: Array<string>, } | { "kind": "open-series", id: number, series: number, } | { "kind": "slice", id: number, slice: number, frame: number, 
+imageSide: number | null, } | { "kind": "cache", id: number, budgetMib: number | null, } | { "kind": "cancel", id: number, target: number, } | { "kind": "open-files", id: number, names: Array<string>, } | { "kind": "open-series", id: number, series: number, } | { "kind": "slice", id: number, slice: number, frame: number, 
 /**
  * 16-bit integers where they hold all values of the picture.
  */
@@ -92,7 +84,7 @@ kernels: string | null,
 /**
  * How the graphics processor did; absent on the CPU.
  */
-selfTest: SelfTest | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "opened", id: number, picture: PictureInfo, } | { "kind": "frame", id: number, frame: number, minimum: number, maximum: number, } | { "kind": "prompt", id: number, result: PromptAnswer, } | { "kind": "segmented", id: number, seconds: Seconds, } | { "kind": "cache", id: number, cache: CacheInfo, } | { "kind": "listed", id: number, listing: ListingInfo, } | { "kind": "series-opened", id: number, series: OpenSeries, document: DocumentInfo, } | { "kind": "slice", id: number, place: PicturePlace, columns: number, rows: number, samples: Samples, 
+selfTest: SelfTest | null, } | { "kind": "model-loaded", id: number, model: ModelInfo, } | { "kind": "cache", id: number, cache: CacheInfo, } | { "kind": "listed", id: number, listing: ListingInfo, } | { "kind": "series-opened", id: number, series: OpenSeries, document: DocumentInfo, } | { "kind": "slice", id: number, place: PicturePlace, columns: number, rows: number, samples: Samples, 
 /**
  * Smallest and largest value, padding left out.
  */
@@ -152,7 +144,7 @@ replaced: Failure | null, };
 /**
  * What long work is doing.
  */
-export type Stage = "device" | "self-test" | "verify" | "weights" | "decode" | "list" | "measure" | "image" | "prompt";
+export type Stage = "device" | "self-test" | "verify" | "weights" | "list" | "measure" | "image" | "prompt";
 
 /**
  * DICOM's linear window (PS3.3 C.11.2.1.2), in modality values.
@@ -168,36 +160,6 @@ export type MaskRule = "model" | "union" | "semantic";
  * One value per pixel, or three.
  */
 export type PixelKind = "gray" | "rgb";
-
-/**
- * The open picture.
- */
-export type PictureInfo = { width: number, height: number, frames: number, pixels: PixelKind, 
-/**
- * "DICOM", "PNG", "JPEG" or "TIFF".
- */
-format: string, 
-/**
- * DICOM modality, such as "MR".
- */
-modality: string | null, 
-/**
- * Distance between the centres of neighbouring rows and of neighbouring columns.
- */
-spacingMm: [number, number] | null, 
-/**
- * The window to show a grey picture with at first.
- */
-window: WindowLevel | null, 
-/**
- * Small values are white (MONOCHROME1).
- */
-inverted: boolean, 
-/**
- * What was taken into account in reading the file, as whole sentences: where the distances come from, what was set
- * aside.
- */
-notes: Array<string>, };
 
 /**
  * The loaded model.
@@ -274,19 +236,6 @@ export type InstanceAnswer = { score: number,
  * Left, top, right, bottom in pixels of the picture.
  */
 boxPx: [number, number, number, number], areaPx: number, };
-
-/**
- * Wall-clock time of the parts of a `segment` request.
- */
-export type Seconds = { 
-/**
- * Trunk and neck; 0 when the embedding was still there.
- */
-image: number, 
-/**
- * All prompts together.
- */
-prompts: number, };
 
 /**
  * A failure: a stable code, what happened, what to do.

@@ -110,15 +110,6 @@ impl Control {
         self
     }
 
-    /// The same pauses and the same cancel, and nobody who listens: for work ahead of need.
-    #[must_use]
-    pub fn silent(&self) -> Self {
-        Self {
-            listener: None,
-            ..self.clone()
-        }
-    }
-
     pub(crate) fn report(&self, stage: Stage, done: u64, total: u64) {
         self.tell(stage, done, total, None);
     }

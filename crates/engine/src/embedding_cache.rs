@@ -1,7 +1,8 @@
 //! Embeddings of slices seen before, least recently used first out, within a budget of device memory: going back to a
-//! slice costs the neck alone.
+//! slice costs the neck alone. Beside them, outside the budget, the slice that was asked about last, ready for prompts:
+//! asking it again costs nothing.
 
-use crate::Embedding;
+use crate::{Embedding, EncodedImage};
 
 /// What an embedding was made of: a slice of a picture as seen through a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,6 +32,7 @@ pub struct EmbeddingCache {
     budget_bytes: u64,
     half: bool,
     kept: Vec<(View, Embedding)>,
+    in_view: Option<(View, EncodedImage)>,
 }
 
 impl EmbeddingCache {
@@ -41,7 +43,20 @@ impl EmbeddingCache {
             budget_bytes,
             half,
             kept: Vec::new(),
+            in_view: None,
         }
+    }
+
+    /// The view that was asked about last, if it is this one. If it is another, that is let go: two views' maps are not
+    /// needed at a time.
+    pub fn in_view(&mut self, view: View) -> Option<EncodedImage> {
+        self.in_view = self.in_view.take().filter(|(known, _)| *known == view);
+        self.in_view.as_ref().map(|(_, image)| image.clone())
+    }
+
+    /// Makes this the view that was asked about last.
+    pub fn set_in_view(&mut self, view: View, image: EncodedImage) {
+        self.in_view = Some((view, image));
     }
 
     /// What is kept.

@@ -84,8 +84,8 @@ impl<'a> SliceRun<'a> {
         }
     }
 
-    /// Takes embeddings from a cache, and keeps new ones there: further prompts then cost the neck alone. `picture` is the
-    /// number of the series in [`View::picture`].
+    /// Takes images from a cache, and keeps new ones there: further prompts on the same slice then cost nothing of the image,
+    /// on others the neck alone. `picture` is the number of the series in [`View::picture`].
     #[must_use]
     pub fn keeping(mut self, cache: &'a RefCell<EmbeddingCache>, picture: u32) -> Self {
         self.kept = Some((cache, picture));
@@ -172,6 +172,10 @@ async fn encode(
     let Some((cache, view)) = kept else {
         return segmenter.encode(image, control).await;
     };
+    let ready = cache.borrow_mut().in_view(view);
+    if let Some(image) = ready {
+        return Ok(image);
+    }
     let known = cache.borrow_mut().recall(view);
     let embedding = match known {
         Some(embedding) => embedding,
@@ -180,7 +184,9 @@ async fn encode(
             cache.borrow_mut().keep(view, embedding)
         }
     };
-    segmenter.finish(embedding, control).await
+    let image = segmenter.finish(embedding, control).await?;
+    cache.borrow_mut().set_in_view(view, image.clone());
+    Ok(image)
 }
 
 #[cfg(test)]

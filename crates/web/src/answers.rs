@@ -9,8 +9,8 @@ use medsam3_segmentation::SegmentationError;
 
 use crate::failure::warning;
 use crate::protocol::{
-    CacheInfo, Failure, InstanceAnswer, MaskRule, ModelInfo, PictureInfo, PixelKind, PromptAnswer,
-    Stage, WindowLevel,
+    CacheInfo, Failure, InstanceAnswer, MaskRule, ModelInfo, PixelKind, PromptAnswer, Stage,
+    WindowLevel,
 };
 
 /// An imaging error as the page gets it.
@@ -37,26 +37,6 @@ pub fn segmentation_failure(error: &SegmentationError) -> Failure {
         code: error.code().to_owned(),
         message: error.to_string(),
         next_step: error.next_step().to_owned(),
-    }
-}
-
-/// What the page needs to know of a picture to show it.
-pub fn picture_info(picture: &Picture) -> PictureInfo {
-    PictureInfo {
-        width: picture.width() as u32,
-        height: picture.height() as u32,
-        frames: picture.frame_count() as u32,
-        pixels: pixel_kind(picture),
-        format: picture.format().to_owned(),
-        modality: picture.modality().map(str::to_owned),
-        spacing_mm: picture.pixel_spacing_mm(),
-        window: picture.default_window().map(window_level),
-        inverted: picture.inverted(),
-        notes: picture
-            .notes()
-            .iter()
-            .map(|&note| note.to_owned())
-            .collect(),
     }
 }
 
@@ -120,24 +100,12 @@ pub fn stage(stage: EngineStage) -> Stage {
     }
 }
 
-/// Share of the whole request that is done, by what the stages cost in the small model; `prompt` of
-/// `prompts` is being answered.
-pub fn fraction(progress: &Progress, prompt: usize, prompts: usize) -> f32 {
-    const IMAGE: f32 = 0.6;
+/// Share of the loading of a model that is done, by what its two stages cost in the small one.
+pub fn loaded_share(progress: &Progress) -> f32 {
     let done = progress.done as f32 / progress.total.max(1) as f32;
-    let within = |from: f32, to: f32| {
-        let answered = (prompt as f32 + from + (to - from) * done) / prompts.max(1) as f32;
-        IMAGE + (1.0 - IMAGE) * answered
-    };
     match progress.stage {
-        // The text encoder, fetched for a prompt that is not in the vocabulary.
-        EngineStage::VerifyingWeights | EngineStage::ReadingWeights if prompts > 0 => IMAGE,
         EngineStage::VerifyingWeights => 0.3 * done,
-        EngineStage::ReadingWeights => 0.3 + 0.7 * done,
-        EngineStage::EncodingImage => IMAGE * done,
-        EngineStage::EncodingPrompt => within(0.0, 0.2),
-        EngineStage::Grounding => within(0.2, 0.8),
-        EngineStage::Masks => within(0.8, 1.0),
+        _ => 0.3 + 0.7 * done,
     }
 }
 

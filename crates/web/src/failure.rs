@@ -18,15 +18,6 @@ pub fn warning(warning: Warning) -> Failure {
     failure(warning.code(), warning.message(), warning.next_step())
 }
 
-/// A request that needs a picture came before one was opened.
-pub fn no_picture() -> Failure {
-    failure(
-        "PICTURE-NONE",
-        "No picture is open.",
-        "Open an image or choose a sample case.",
-    )
-}
-
 /// A request about a series came before one was opened.
 pub fn no_series() -> Failure {
     failure(

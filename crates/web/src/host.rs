@@ -37,8 +37,8 @@ impl Host {
         }
     }
 
-    /// Answers one request. Several may be under way: a `cancel` comes in while a `segment` waits for
-    /// the GPU, and pixels are asked for during a run.
+    /// Answers one request. Several may be under way: a `cancel` comes in while a run waits for the GPU, and
+    /// pixels are asked for meanwhile.
     pub async fn handle(&self, message: JsValue, buffers: Array) {
         let Ok(request) = serde_wasm_bindgen::from_value::<Request>(message) else {
             return self.out.fail(0, failure::unreadable_message());

@@ -5,13 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_util::future::{AbortHandle, abortable};
-use medsam3_engine::View;
-use medsam3_imaging::Picture;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::event_loop::{breathe, sleep};
 use crate::protocol::Backend;
-use crate::session::Session;
+use crate::session::{Session, pausing};
+use crate::workspace::Ahead;
 
 /// How long nothing must have been asked for.
 const IDLE_MILLISECONDS: u32 = 400;
@@ -24,9 +23,9 @@ pub struct Prefetch {
 }
 
 impl Session {
-    /// Encodes the neighbours of a view when nothing else is to be done. Only on a GPU: on the CPU a block of the full
+    /// Encodes the neighbours of a picture when nothing else is to be done. Only on a GPU: on the CPU a block of the full
     /// model would keep the worker from its messages.
-    pub(crate) fn prefetch_around(self: &Rc<Self>, view: View) {
+    pub(crate) fn prefetch_around(self: &Rc<Self>, ahead: Ahead) {
         let on_gpu = |session: &Session| {
             let processor = session.processor.borrow();
             processor.as_ref().map(|processor| processor.backend) == Some(Backend::Webgpu)
@@ -35,7 +34,7 @@ impl Session {
             return;
         }
         let session = self.clone();
-        let (work, handle) = abortable(async move { session.look_ahead(view).await });
+        let (work, handle) = abortable(async move { session.look_ahead(ahead).await });
         self.prefetch.handle.replace(Some(handle));
         self.prefetch.running.set(true);
         let session = self.clone();
@@ -55,34 +54,26 @@ impl Session {
         }
     }
 
-    async fn look_ahead(&self, view: View) {
+    async fn look_ahead(&self, ahead: Ahead) {
         sleep(IDLE_MILLISECONDS).await;
-        let frames = self
-            .picture
-            .borrow()
-            .as_ref()
-            .map_or(0, Picture::frame_count) as u32;
-        let neighbours = [view.frame.checked_add(1), view.frame.checked_sub(1)];
-        for frame in neighbours.into_iter().flatten().filter(|&f| f < frames) {
-            let neighbour = View { frame, ..view };
+        for place in ahead.neighbours() {
             let Some(model) = self.model.borrow().clone() else {
                 return;
             };
+            let view = ahead.view(place);
             let bytes = model.segmenter.embedding_bytes();
-            let room = model.embeddings.borrow().has_room_for(neighbour, bytes);
-            let current = view.picture == self.opened.get();
+            let room = model.embeddings.borrow().has_room_for(view, bytes);
+            let current = self.workspace.is_in_view(&ahead);
             if !current || self.gpu_is_well().is_err() || !room {
                 continue;
             }
-            // A frame that cannot be shown is reported when it is asked for.
-            let Ok(image) = self.render(neighbour) else {
+            let Some(image) = ahead.picture(place) else {
                 continue;
             };
-            let control = self.control().silent();
-            let Ok(embedding) = model.segmenter.embed(&image, &control).await else {
+            let Ok(embedding) = model.segmenter.embed(&image, &pausing()).await else {
                 return;
             };
-            model.embeddings.borrow_mut().keep(neighbour, embedding);
+            model.embeddings.borrow_mut().keep(view, embedding);
         }
     }
 }

@@ -7,7 +7,7 @@ import type { Offer } from '../store/offers';
 
 /** What long work is at, and how much of it is done (0..1) where that is known. */
 export interface Step {
-  stage: Stage | 'starting' | 'download';
+  stage: Stage | 'starting' | 'download' | 'decode';
   fraction: number | null;
 }
 

@@ -15,7 +15,6 @@ export const failuresInGerman: Record<string, readonly [string, string]> = {
   'SEGMENT-PROTECTED': ['Ein Segment dieses Namens ist gesperrt oder wurde von Hand korrigiert.', 'Entsperren Sie es, oder lassen Sie ein neues Segment daneben anlegen.'],
   'SEGMENT-LOCKED': ['Dieses Segment ist gesperrt.', 'Entsperren Sie es.'],
   'RUN-UNDER-WAY': ['Das geht nicht, während segmentiert wird.', 'Warten Sie das Ende ab, oder brechen Sie ab.'],
-  'PICTURE-NONE': ['Es ist kein Bild geöffnet.', 'Öffnen Sie ein Bild oder wählen Sie einen Beispielfall.'],
   'MODEL-NOT-READY': ['Das Modell ist nicht bereit.', 'Warten Sie, bis unten „Bereit“ steht, oder laden Sie die Seite neu.'],
   'MODEL-NOT-STORED': ['Das Modell ist nicht im Speicher dieses Browsers.', 'Laden Sie es noch einmal herunter oder wählen Sie ein anderes.'],
   'GPU-NONE': ['WebGPU ist hier nicht zu haben: das Modell läuft auf der CPU, viel langsamer.', 'Für volle Geschwindigkeit verwenden Sie einen aktuellen Browser mit eingeschalteter Hardwarebeschleunigung.'],

@@ -7,6 +7,7 @@ use medsam3_imaging::{Affine, write_nifti};
 use pollster::block_on;
 
 use super::*;
+use crate::Stage;
 use crate::fixture::{ALL, Fixture};
 
 const SIDE: usize = 24;
@@ -150,4 +151,24 @@ fn a_second_prompt_finds_the_embeddings_of_the_first() {
     assert_eq!(segmenter.work().images_encoded, 2);
     assert_eq!(cache.borrow().usage().slices, 2);
     assert_eq!(masks[..2], masks[2..]);
+}
+
+#[test]
+fn a_further_prompt_on_the_slice_in_view_does_no_work_on_the_image() {
+    let fixture = Fixture::new();
+    let segmenter = fixture.load().unwrap();
+    let series = series();
+    // Without a budget too: the slice in view is outside it.
+    let cache = RefCell::new(EmbeddingCache::new(0, false));
+    let mut masks = Vec::new();
+    for looked_at in [true, false] {
+        fixture.stages();
+        let run = SliceRun::new(&segmenter, &series, request(vec![2]));
+        let mut run = run.keeping(&cache, 7);
+        let result = block_on(run.next(&fixture.control)).unwrap();
+        masks.push(result.unwrap().answers.remove(0).mask);
+        let stages = fixture.stages();
+        assert_eq!(stages.contains(&Stage::EncodingImage), looked_at);
+    }
+    assert_eq!(masks[0], masks[1]);
 }

@@ -50,23 +50,6 @@ pub enum Request {
     /// Sets how much memory kept embeddings may take, where `budget_mib` says so (0 keeps none but the one in view
     /// and prefetches nothing). Answered by `cache`.
     Cache { id: u32, budget_mib: Option<u32> },
-    /// Decodes a file by its content. Buffers: the file. Answered by `opened`; on an error whatever
-    /// was open stays open.
-    Open { id: u32 },
-    /// Asks for the pixels of one frame of the open picture. Answered by `frame`.
-    Frame { id: u32, frame: u32 },
-    /// Segments one frame, as seen through `window` (grey pictures), by each prompt in turn.
-    /// Answered by one `prompt` per prompt and a closing `segmented`.
-    Segment {
-        id: u32,
-        /// As typed, separated by commas.
-        prompts: String,
-        frame: u32,
-        window: Option<WindowLevel>,
-        rule: MaskRule,
-        /// Probability in 0..1 from which an instance is kept; the model's own when absent.
-        threshold: Option<f32>,
-    },
     /// Stops the request `target`, which answers `cancelled`.
     Cancel { id: u32, target: u32 },
     /// Lists the series in some files, folders and archives, in place of what was listed and open. Buffers: one `File` or
@@ -209,20 +192,6 @@ pub enum Response {
     },
     /// A model is ready.
     ModelLoaded { id: u32, model: ModelInfo },
-    /// A picture is open.
-    Opened { id: u32, picture: PictureInfo },
-    /// Pixels of one frame. Buffers: one; `kind` of the picture says what is in it: `gray`, a
-    /// little-endian f32 per pixel (modality values); `rgb`, three bytes per pixel.
-    Frame {
-        id: u32,
-        frame: u32,
-        minimum: f32,
-        maximum: f32,
-    },
-    /// One prompt is answered. Buffers: one, the mask: a byte, 0 or 1, per pixel of the picture.
-    Prompt { id: u32, result: PromptAnswer },
-    /// All prompts of a `segment` request are answered.
-    Segmented { id: u32, seconds: Seconds },
     /// The embeddings kept.
     Cache { id: u32, cache: CacheInfo },
     /// What is in the files.
@@ -360,8 +329,6 @@ pub enum Stage {
     Verify,
     /// Placing weights on the device.
     Weights,
-    /// Reading a picture.
-    Decode,
     /// Looking through files for series.
     List,
     /// Reading grey values under masks.
@@ -400,30 +367,6 @@ pub enum MaskRule {
 pub enum PixelKind {
     Gray,
     Rgb,
-}
-
-/// The open picture.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct PictureInfo {
-    pub width: u32,
-    pub height: u32,
-    pub frames: u32,
-    pub pixels: PixelKind,
-    /// "DICOM", "PNG", "JPEG" or "TIFF".
-    pub format: String,
-    /// DICOM modality, such as "MR".
-    pub modality: Option<String>,
-    /// Distance between the centres of neighbouring rows and of neighbouring columns.
-    pub spacing_mm: Option<[f64; 2]>,
-    /// The window to show a grey picture with at first.
-    pub window: Option<WindowLevel>,
-    /// Small values are white (MONOCHROME1).
-    pub inverted: bool,
-    /// What was taken into account in reading the file, as whole sentences: where the distances come from, what was set
-    /// aside.
-    pub notes: Vec<String>,
 }
 
 /// The loaded model.
@@ -490,17 +433,6 @@ pub struct InstanceAnswer {
     pub area_px: u32,
 }
 
-/// Wall-clock time of the parts of a `segment` request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Seconds {
-    /// Trunk and neck; 0 when the embedding was still there.
-    pub image: f64,
-    /// All prompts together.
-    pub prompts: f64,
-}
-
 /// A failure: a stable code, what happened, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -519,9 +451,6 @@ impl Request {
             | Self::LoadModel { id, .. }
             | Self::OpenStored { id, .. }
             | Self::Cache { id, .. }
-            | Self::Open { id }
-            | Self::Frame { id, .. }
-            | Self::Segment { id, .. }
             | Self::Cancel { id, .. }
             | Self::OpenFiles { id, .. }
             | Self::OpenSeries { id, .. }

@@ -22,12 +22,10 @@ fn typescript() -> String {
         declaration::<WindowLevel>(&config),
         declaration::<MaskRule>(&config),
         declaration::<PixelKind>(&config),
-        declaration::<PictureInfo>(&config),
         declaration::<ModelInfo>(&config),
         declaration::<CacheInfo>(&config),
         declaration::<PromptAnswer>(&config),
         declaration::<InstanceAnswer>(&config),
-        declaration::<Seconds>(&config),
         declaration::<Failure>(&config),
         declaration::<ListingInfo>(&config),
         declaration::<CountedFailure>(&config),
@@ -80,12 +78,13 @@ fn typescript_is_up_to_date() {
 
 #[test]
 fn requests_read_as_the_page_writes_them() {
-    let text = r#"{"kind":"segment","id":7,"prompts":"lungs, heart","frame":0,
-        "window":{"center":40,"width":400},"rule":"model","threshold":null}"#;
+    let text = r#"{"kind":"segment-series","id":7,"prompts":["lungs","heart"],
+        "scope":{"kind":"slice"},"at":{"slice":0,"frame":0},"window":{"center":40,"width":400},
+        "rule":"model","threshold":null,"maskThreshold":null,"onProtected":"refuse"}"#;
     let request: Request = serde_json::from_str(text).unwrap();
     assert_eq!(request.id(), 7);
-    let Request::Segment { window, rule, .. } = request else {
-        panic!("not a segment request")
+    let Request::SegmentSeries { window, rule, .. } = request else {
+        panic!("not a segment-series request")
     };
     assert_eq!(
         window,

@@ -4,6 +4,7 @@
 //! `listing` finds series, `pictures` sends pixels, `run` segments, `document` edits and measures, `exchange` writes and
 //! reads files, `convert` puts the libraries' types into the page's.
 
+mod ahead;
 mod convert;
 mod document;
 mod exchange;
@@ -14,7 +15,7 @@ mod run;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use medsam3_imaging::series::{PictureReader, Series, SharedSource};
+use medsam3_imaging::series::{PictureReader, Place, Series, SharedSource};
 use medsam3_segmentation::Editor;
 
 use crate::failure;
@@ -22,6 +23,7 @@ use crate::jobs::Jobs;
 use crate::outbox::Outbox;
 use crate::protocol::Failure;
 
+pub use ahead::Ahead;
 pub use run::{Ask, Model};
 
 /// A series of the listing.
@@ -38,6 +40,28 @@ struct Listed {
     reference: RefCell<Editor>,
 }
 
+impl Listed {
+    /// Of a cine the frames are what slices are of a volume.
+    fn runs_along_frames(&self) -> bool {
+        self.series.slices() == 1
+    }
+
+    /// Picture `number` along what a run goes along; of a volume with several frames per slice that of `frame`.
+    fn place_along(&self, number: usize, frame: usize) -> Place {
+        if self.runs_along_frames() {
+            Place {
+                slice: 0,
+                frame: number,
+            }
+        } else {
+            Place {
+                slice: number,
+                frame,
+            }
+        }
+    }
+}
+
 /// What was opened. Nothing is borrowed across an await: requests interleave.
 pub struct Workspace {
     out: Outbox,
@@ -46,20 +70,20 @@ pub struct Workspace {
     /// Segmentations among the files, with their modality.
     found: RefCell<Vec<(SharedSource, String)>>,
     open: RefCell<Option<Rc<Listed>>>,
-    /// Counts pictures, those of the session among them.
-    pictures: Rc<Cell<u32>>,
+    /// Counts series, so that an embedding is never taken for that of another one.
+    pictures: Cell<u32>,
 }
 
 impl Workspace {
-    /// Nothing open. `pictures` numbers pictures for the embeddings kept, for all who open some.
-    pub fn new(out: Outbox, jobs: Jobs, pictures: Rc<Cell<u32>>) -> Self {
+    /// Nothing open.
+    pub fn new(out: Outbox, jobs: Jobs) -> Self {
         Self {
             out,
             jobs,
             listed: RefCell::default(),
             found: RefCell::default(),
             open: RefCell::default(),
-            pictures,
+            pictures: Cell::default(),
         }
     }
 

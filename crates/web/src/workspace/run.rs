@@ -9,12 +9,12 @@ use medsam3_engine::{
     Control, EmbeddingCache, EngineError, Progress, PromptOptions, Segmenter, SliceError,
     SliceRequest, SliceResult, SliceRun, Stage as Work, outward, split_prompts,
 };
-use medsam3_imaging::series::{Place, Series};
+use medsam3_imaging::series::Place;
 use medsam3_segmentation::{Origin, Runs, SegmentId, SegmentationError, Taken};
 use send_wrapper::SendWrapper;
 use web_time::Instant;
 
-use super::{Listed, Workspace, convert};
+use super::{Ahead, Listed, Workspace, convert};
 use crate::answers::{
     engine_failure, imaging_failure, prompt_answer, rule, segmentation_failure, stage,
 };
@@ -48,18 +48,28 @@ pub struct Model<'a> {
 const IMAGE: f32 = 0.6;
 
 impl Workspace {
-    /// Segments pictures of the open series.
+    /// Segments pictures of the open series, and gives where to look ahead then.
     ///
     /// # Errors
     ///
     /// No series is open, no prompt has a word, a segment is protected, or the engine stopped.
-    pub async fn segment_series(&self, id: u32, ask: Ask, model: Model<'_>) -> Result<(), Failure> {
+    pub async fn segment_series(
+        &self,
+        id: u32,
+        ask: Ask,
+        model: Model<'_>,
+    ) -> Result<Ahead, Failure> {
         let listed = self.opened()?;
         let prompts = split_prompts(&ask.prompts.join(","));
         if prompts.is_empty() {
             return Err(engine_failure(&EngineError::PromptEmpty));
         }
-        let pictures = pictures(&listed.series, ask.scope, convert::place(ask.at))?;
+        let at = convert::place(ask.at);
+        let pictures = pictures(&listed, ask.scope, at)?;
+        let window = ask.window.map(|window| Window {
+            center: window.center,
+            width: window.width,
+        });
         (model.is_well)()?;
         let segments = begin(&listed, &prompts, ask.on_protected, model.segmenter)?;
         // Also when this future is dropped by a cancel.
@@ -67,10 +77,7 @@ impl Workspace {
         let request = SliceRequest {
             pictures,
             prompts: prompts.clone(),
-            window: ask.window.map(|window| Window {
-                center: window.center,
-                width: window.width,
-            }),
+            window,
             options: PromptOptions {
                 threshold: ask.threshold,
                 mask_threshold: ask.mask_threshold,
@@ -106,7 +113,9 @@ impl Workspace {
             seconds: clock.seconds(),
             document: convert::document(&listed, changed),
         });
-        Ok(())
+        drop(run);
+        let listed = Rc::clone(&listed);
+        Ok(Ahead { listed, at, window })
     }
 
     /// Puts the masks of a picture into the document and sends them.
@@ -255,10 +264,9 @@ impl Drop for EndOfRun {
 }
 
 /// The pictures of a scope in the order in which they are done.
-fn pictures(series: &Series, scope: Scope, at: Place) -> Result<Vec<Place>, Failure> {
-    // Of a cine the frames are what slices are of a volume.
-    let along_frames = series.slices() == 1;
-    let (count, view) = if along_frames {
+fn pictures(listed: &Listed, scope: Scope, at: Place) -> Result<Vec<Place>, Failure> {
+    let series = &listed.series;
+    let (count, view) = if listed.runs_along_frames() {
         (series.frames(), at.frame)
     } else {
         (series.slices(), at.slice)
@@ -271,19 +279,7 @@ fn pictures(series: &Series, scope: Scope, at: Place) -> Result<Vec<Place>, Fail
     if first > last || last >= count || at.frame >= series.frames() {
         return Err(failure::no_such_slices());
     }
-    let place = |number: usize| {
-        if along_frames {
-            Place {
-                slice: 0,
-                frame: number,
-            }
-        } else {
-            Place {
-                slice: number,
-                frame: at.frame,
-            }
-        }
-    };
+    let place = |number| listed.place_along(number, at.frame);
     Ok(outward(view, first, last).into_iter().map(place).collect())
 }
 

@@ -67,7 +67,7 @@ impl Desk {
         });
         let jobs = Jobs::default();
         Self {
-            workspace: Workspace::new(out, jobs.clone(), Rc::default()),
+            workspace: Workspace::new(out, jobs.clone()),
             jobs,
             sent,
         }
@@ -109,7 +109,8 @@ impl Desk {
             is_well: &|| Ok(()),
         };
         let work = self.workspace.segment_series(id, ask, model);
-        self.jobs.run(id, true, work).await
+        let ran = self.jobs.run(id, true, work).await;
+        ran.map(|ran| ran.map(drop))
     }
 }
 
