@@ -78,25 +78,14 @@ impl Choice {
     }
 }
 
-/// How long a variant of the product took.
+/// How long a variant of a kernel took.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Timing {
+pub struct Timing<V> {
     /// The variant.
-    pub tiling: Tiling,
-    /// Rows, inner dimension, columns.
+    pub variant: V,
+    /// Of a product rows, inner dimension and columns; of attention windows, tokens of a window, heads of 64 channels.
     pub shape: [usize; 3],
-    /// Seconds for one product.
-    pub seconds: f64,
-}
-
-/// How long a variant of attention took.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct AttentionTiming {
-    /// The variant.
-    pub variant: Variant,
-    /// Windows, tokens of a window, heads of 64 channels.
-    pub shape: [usize; 3],
-    /// Seconds for one attention.
+    /// Seconds for one run.
     pub seconds: f64,
 }
 
@@ -110,9 +99,9 @@ pub struct Measurement {
     /// The winners.
     pub choice: Choice,
     /// Timings of the products, small products first.
-    pub timings: Vec<Timing>,
+    pub timings: Vec<Timing<Tiling>>,
     /// Timings of attention, small ones first.
-    pub attention: Vec<AttentionTiming>,
+    pub attention: Vec<Timing<Variant>>,
 }
 
 impl Measurement {
@@ -157,29 +146,14 @@ pub fn adapter(device: &Device) -> String {
 /// A browser's thread is never blocked. A variant that fails is not chosen.
 pub async fn measure(device: &Device) -> Measurement {
     let clock = Clock::of(device).await;
-    let timings: Vec<Timing> = rounds(&Tiling::ALL, &PRODUCTS, async |tiling, shape, best| {
+    let timings = rounds(&Tiling::ALL, &PRODUCTS, async |tiling, shape, best| {
         product_seconds(tiling, shape, clock, best, device).await
     })
-    .await
-    .into_iter()
-    .map(|(tiling, shape, seconds)| Timing {
-        tiling,
-        shape,
-        seconds,
+    .await;
+    let attention = rounds(&forms(device), &ATTENTIONS, async |form, shape, best| {
+        attention_seconds(form, shape, clock, best, device).await
     })
-    .collect();
-    let attention: Vec<AttentionTiming> =
-        rounds(&forms(device), &ATTENTIONS, async |variant, shape, best| {
-            attention_seconds(variant, shape, clock, best, device).await
-        })
-        .await
-        .into_iter()
-        .map(|(variant, shape, seconds)| AttentionTiming {
-            variant,
-            shape,
-            seconds,
-        })
-        .collect();
+    .await;
     let choice = winners(&timings, &attention);
     choice.set(device);
     // Large buffers of the measurement are of no use to the model.
@@ -210,22 +184,26 @@ async fn rounds<V: Copy>(
     candidates: &[V],
     problems: &[[usize; 3]],
     mut time: impl AsyncFnMut(V, [usize; 3], f64) -> Option<f64>,
-) -> Vec<(V, [usize; 3], f64)> {
+) -> Vec<Timing<V>> {
     let mut timed = Vec::new();
     let mut candidates = candidates.to_vec();
-    for &problem in problems {
+    for &shape in problems {
         let mut best = f64::INFINITY;
         let mut round = Vec::with_capacity(candidates.len());
-        for &candidate in &candidates {
-            if let Some(seconds) = time(candidate, problem, best).await {
+        for &variant in &candidates {
+            if let Some(seconds) = time(variant, shape, best).await {
                 best = best.min(seconds);
-                round.push((candidate, problem, seconds));
+                round.push(Timing {
+                    variant,
+                    shape,
+                    seconds,
+                });
             }
         }
         candidates = round
             .iter()
-            .filter(|(.., seconds)| *seconds < HOPELESS * best)
-            .map(|(candidate, ..)| *candidate)
+            .filter(|timing| timing.seconds < HOPELESS * best)
+            .map(|timing| timing.variant)
             .collect();
         timed.extend(round);
         if best > SECONDS_FOR_LARGER {
@@ -235,38 +213,36 @@ async fn rounds<V: Copy>(
     timed
 }
 
-/// The fastest of each kind on the largest problem measured; of the own kernels for convolutions.
-fn winners(products: &[Timing], attentions: &[AttentionTiming]) -> Choice {
-    let largest = products.last().map(|timing| timing.shape);
-    let fastest = |own: bool| {
-        products
-            .iter()
-            .filter(|timing| Some(timing.shape) == largest)
-            .filter(|timing| !(own && timing.tiling == Tiling::Stock))
-            .min_by(|a, b| a.seconds.total_cmp(&b.seconds))
-            .map(|timing| timing.tiling)
-    };
-    let largest_attention = attentions.last().map(|timing| timing.shape);
-    let attention = attentions
-        .iter()
-        .filter(|timing| Some(timing.shape) == largest_attention)
+/// Timings of the largest problem that was measured.
+fn of_largest<V>(timings: &[Timing<V>]) -> impl Iterator<Item = &Timing<V>> {
+    let largest = timings.last().map(|timing| timing.shape);
+    let is_largest = move |timing: &&Timing<V>| Some(timing.shape) == largest;
+    timings.iter().filter(is_largest)
+}
+
+/// The variant that took the least time.
+fn fastest<'a, V: Copy + 'a>(timings: impl Iterator<Item = &'a Timing<V>>) -> Option<V> {
+    timings
         .min_by(|a, b| a.seconds.total_cmp(&b.seconds))
-        .map(|timing| timing.variant);
-    let safe = Choice::default();
-    let speeds = products
-        .iter()
-        .filter(|timing| Some(timing.shape) == largest)
+        .map(|timing| timing.variant)
+}
+
+/// The fastest of each kind on the largest problem measured; of the own kernels for convolutions.
+fn winners(products: &[Timing<Tiling>], attentions: &[Timing<Variant>]) -> Choice {
+    let own = of_largest(products).filter(|timing| timing.variant != Tiling::Stock);
+    let speeds = of_largest(products)
         .map(|timing| 2.0 * timing.shape.iter().product::<usize>() as f64 / timing.seconds);
     let speed = speeds.fold(0.0, f64::max);
+    let safe = Choice::default();
     Choice {
+        product: fastest(of_largest(products)).unwrap_or(safe.product),
+        convolution: fastest(own).unwrap_or(safe.convolution),
+        attention: fastest(of_largest(attentions)).unwrap_or(safe.attention),
         most_operations: if speed > 0.0 {
             pieces::at_speed(speed)
         } else {
             safe.most_operations
         },
-        product: fastest(false).unwrap_or(safe.product),
-        convolution: fastest(true).unwrap_or(safe.convolution),
-        attention: attention.unwrap_or(safe.attention),
     }
 }
 
@@ -319,17 +295,9 @@ mod tests {
     const SMALL: [usize; 3] = [256; 3];
     const LARGE: [usize; 3] = [1024; 3];
 
-    fn timing(tiling: Tiling, shape: [usize; 3], seconds: f64) -> Timing {
+    fn timing<V>(variant: V, shape: [usize; 3], seconds: f64) -> Timing<V> {
         Timing {
-            tiling,
-            shape,
-            seconds,
-        }
-    }
-
-    fn attention_timing(variant: usize, shape: [usize; 3], seconds: f64) -> AttentionTiming {
-        AttentionTiming {
-            variant: candidates()[variant],
+            variant,
             shape,
             seconds,
         }
@@ -345,10 +313,10 @@ mod tests {
             timing(Tiling::Stock, LARGE, 1.0),
         ];
         let attention = [
-            attention_timing(0, SMALL, 1.0),
-            attention_timing(1, SMALL, 2.0),
-            attention_timing(0, LARGE, 4.0),
-            attention_timing(1, LARGE, 3.0),
+            timing(candidates()[0], SMALL, 1.0),
+            timing(candidates()[1], SMALL, 2.0),
+            timing(candidates()[0], LARGE, 4.0),
+            timing(candidates()[1], LARGE, 3.0),
         ];
         let choice = winners(&timings, &attention);
         assert_eq!(choice.product, Tiling::Stock);
@@ -372,10 +340,10 @@ mod tests {
             (2, LARGE) => Some(1e-3),
             _ => None,
         });
-        let seen: Vec<_> = fast.iter().map(|(c, shape, _)| (*c, shape[0])).collect();
+        let seen: Vec<_> = fast.iter().map(|t| (t.variant, t.shape[0])).collect();
         assert_eq!(seen, [(1, 256), (2, 256), (3, 256), (1, 1024), (2, 1024)]);
         let slow = timed(|candidate, _| Some(f64::from(candidate)));
-        assert!(slow.iter().all(|(_, shape, _)| *shape == SMALL));
+        assert!(slow.iter().all(|timing| timing.shape == SMALL));
     }
 
     #[test]
@@ -386,7 +354,7 @@ mod tests {
             adapter: adapter(&device),
             choice: Choice::default(),
             timings: vec![timing(Tiling::Stock, SMALL, 0.5)],
-            attention: vec![attention_timing(1, SMALL, 0.25)],
+            attention: vec![timing(candidates()[1], SMALL, 0.25)],
         };
         let json = measured.to_json();
         assert_eq!(

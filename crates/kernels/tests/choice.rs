@@ -28,7 +28,7 @@ fn the_winner_is_used_and_survives_storage() {
         .filter(|timing| Some(timing.shape) == largest)
         .min_by(|a, b| a.seconds.total_cmp(&b.seconds))
         .expect("timings");
-    assert_eq!(measured.choice.product, fastest.tiling, "{measured:?}");
+    assert_eq!(measured.choice.product, fastest.variant, "{measured:?}");
     assert_ne!(measured.choice.convolution, Tiling::Stock);
     assert_eq!(Choice::of(&device), measured.choice);
     // Seconds may lose their last digit on the way through JSON.

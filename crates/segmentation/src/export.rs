@@ -125,9 +125,8 @@ pub fn masks_zip(
     archive.finish().map_err(failed)
 }
 
-/// Words as names have them: lower case, everything but letters and digits as `-`; no two alike.
-pub fn slugs<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut taken = BTreeSet::new();
+/// Words as names have them: lower case, everything but letters and digits as `-`.
+pub fn slug(words: &str) -> String {
     let plain = |letter: char| {
         if letter.is_alphanumeric() {
             letter
@@ -135,8 +134,14 @@ pub fn slugs<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
             '-'
         }
     };
+    words.trim().to_lowercase().chars().map(plain).collect()
+}
+
+/// The [`slug`] of each, cut where it is long; no two alike.
+pub fn slugs<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut taken = BTreeSet::new();
     let unique = |word: &str| {
-        let mut slug: String = word.trim().to_lowercase().chars().map(plain).collect();
+        let mut slug = slug(word);
         while slug.len() > LONGEST {
             slug.pop();
         }

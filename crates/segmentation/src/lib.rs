@@ -52,7 +52,7 @@ pub use document::{Grid, Place, Segment, Segmentation};
 pub use edit::{Change, Edit, difference, fill_holes, keep_largest, remove_islands, union};
 pub use editor::{ChangedMask, Editor, OnProtected, SegmentId, StepKind, Taken};
 pub use error::SegmentationError;
-pub use export::{DocumentFormat, masks_zip, slugs};
+pub use export::{DocumentFormat, masks_zip, slug, slugs};
 pub use interpolate::interpolate;
 pub use measure::{
     Measurement, Measuring, SliceMeasurement, Statistics, Warning, measure, volume_of_voxel,

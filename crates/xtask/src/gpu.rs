@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::process::{output, run, say};
-use crate::setup;
 use crate::workspace::Workspace;
+use crate::{bench, setup};
 
 /// Where to measure and what to write.
 #[derive(clap::Args)]
@@ -68,9 +68,8 @@ struct Programs {
 
 impl Programs {
     fn build(workspace: &Workspace) -> Result<Self> {
-        say("building the program and the kernels' tests");
-        let words = "build --locked --workspace --bin medsam3";
-        run(workspace.cargo().args(words.split(' ')))?;
+        let medsam3 = bench::program(workspace)?;
+        say("building the kernels' tests");
         let words =
             "test --locked --package medsam3-kernels --test all --no-run --message-format json";
         let messages = output(workspace.cargo().args(words.split(' ')))?;
@@ -81,7 +80,7 @@ impl Programs {
             .find_map(|message| message["executable"].as_str().map(PathBuf::from))
             .context("cargo named no program of the kernels' tests")?;
         Ok(Self {
-            medsam3: workspace.target_dir.join("debug/medsam3"),
+            medsam3,
             kernel_tests,
         })
     }

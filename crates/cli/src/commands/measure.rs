@@ -6,12 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use medsam3_files::atomic_write_bytes;
-use medsam3_imaging::NiftiFile;
-use medsam3_imaging::segmentation_file::SegmentationFile;
-use medsam3_imaging::series::{FileSource, Series, SharedSource};
+use medsam3_imaging::series::{MemorySource, Series, SharedSource};
 use medsam3_segmentation::{
-    Comparison, Imported, Measurement, Segment, Segmentation, compare, measure, read_label_map,
-    read_rtstruct, read_seg, write_csv,
+    Comparison, Imported, Measurement, Segment, Segmentation, compare, measure, read_any, write_csv,
 };
 use serde::Serialize;
 
@@ -20,9 +17,6 @@ use super::nifti::choose;
 use crate::failure::CommandError;
 use crate::results::{existing, file_not_written};
 use crate::terminal;
-
-/// Of a fractional segmentation, what counts as inside.
-const INSIDE: f64 = 0.5;
 
 /// Measures a segmentation on its series: volume, gray values, diameters, place.
 ///
@@ -128,19 +122,11 @@ fn read(series: &Series, path: &Path) -> Result<Segmentation> {
             next_step: "Check its name and that you may read it.",
         })
         .with_context(name)?;
-    let imported = if SegmentationFile::is_one(&bytes) {
-        read_seg(series, &bytes, INSIDE)
-    } else {
-        let source: SharedSource = Arc::new(FileSource::new(path)?);
-        match NiftiFile::open(&source, None) {
-            Ok(file) => read_label_map(series, &file, &label(path)),
-            Err(_) => read_rtstruct(series, &bytes),
-        }
-    };
+    let source: SharedSource = Arc::new(MemorySource::new(name(), bytes));
     let Imported {
         segmentation,
         left_out,
-    } = imported.with_context(name)?;
+    } = read_any(series, &source, &label(path)).with_context(name)?;
     if left_out > 0 {
         note!(
             "{}: {left_out} frames or contours lie on no picture of the series",

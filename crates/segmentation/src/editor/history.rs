@@ -239,7 +239,7 @@ impl Editor {
         Some((step.kind, step.name.as_deref()))
     }
 
-    /// Takes the last step back; gives the masks that changed, none where there is no step.
+    /// Undoes the last step; gives the masks that changed, none where there is no step.
     ///
     /// # Errors
     ///
@@ -261,11 +261,11 @@ impl Editor {
         Ok(changed.into_iter().collect())
     }
 
-    /// Brings the last step that was taken back back; gives the masks that changed.
+    /// Applies the step that was undone last again; gives the masks that changed.
     ///
     /// # Errors
     ///
-    /// None that a step which was taken back could give.
+    /// As [`Editor::undo`], but for a run under way.
     pub fn redo(&mut self) -> Result<Vec<ChangedMask>, SegmentationError> {
         let Some(mut step) = self.undone.pop() else {
             return Ok(Vec::new());

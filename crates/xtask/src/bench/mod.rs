@@ -147,7 +147,7 @@ fn operations(workspace: &Workspace) -> Result<Value> {
 }
 
 /// Builds the native program.
-fn program(workspace: &Workspace) -> Result<PathBuf> {
+pub fn program(workspace: &Workspace) -> Result<PathBuf> {
     say("building the native program");
     let words = "build --locked --workspace --bin medsam3";
     run(workspace.cargo().args(words.split(' ')))?;

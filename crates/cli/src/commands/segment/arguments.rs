@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use medsam3_imaging::Window;
+use medsam3_segmentation::DocumentFormat;
 use medsam3_weights::MaskRule;
 
 use crate::device::DeviceChoice;
@@ -92,6 +93,43 @@ impl From<MaskChoice> for MaskRule {
             MaskChoice::Union => Self::Union,
             MaskChoice::Semantic => Self::Semantic,
         }
+    }
+}
+
+impl Format {
+    /// The formats that hold all of a series in one file, with how its name ends, without the point before it.
+    pub fn of_a_series() -> impl Iterator<Item = (Self, &'static str)> {
+        let documents = [
+            Self::Seg,
+            Self::SegLabelmap,
+            Self::Rtstruct,
+            Self::NiftiLabelmap,
+            Self::Json,
+        ];
+        let documents = documents.into_iter();
+        documents
+            .filter_map(|format| Some((format, format.of_document()?.ending())))
+            .chain([(Self::Sr, "sr.dcm")])
+    }
+
+    /// The same among the formats of a whole document, but for the report, which refers to another file.
+    pub fn of_document(self) -> Option<DocumentFormat> {
+        match self {
+            Self::Seg => Some(DocumentFormat::Seg),
+            Self::SegLabelmap => Some(DocumentFormat::SegLabelmap),
+            Self::Rtstruct => Some(DocumentFormat::Rtstruct),
+            Self::NiftiLabelmap => Some(DocumentFormat::NiftiLabelmap),
+            Self::Json => Some(DocumentFormat::Json),
+            Self::Png | Self::Overlay | Self::Nifti | Self::Csv | Self::Sr => None,
+        }
+    }
+
+    /// Whether it is a DICOM object, which is not written where nothing was found: it would hold nothing.
+    pub fn is_dicom(self) -> bool {
+        matches!(
+            self,
+            Self::Seg | Self::SegLabelmap | Self::Rtstruct | Self::Sr
+        )
     }
 }
 

@@ -102,15 +102,11 @@ pub fn stems(inputs: &[&Named]) -> Vec<String> {
 
 /// The prompts as names have them: lower case, everything but letters and digits as `-`; no two alike.
 pub fn slugs(prompts: &[String]) -> Vec<String> {
-    let mut taken = BTreeSet::new();
-    let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
-    prompts
+    let short: Vec<String> = prompts
         .iter()
-        .map(|prompt| {
-            let slug: String = prompt.trim().to_lowercase().chars().map(plain).collect();
-            free(&shortened(&slug), &mut taken)
-        })
-        .collect()
+        .map(|prompt| shortened(&medsam3_segmentation::slug(prompt)))
+        .collect();
+    medsam3_segmentation::slugs(short.iter().map(String::as_str))
 }
 
 /// `<stem>.<prompt>.png`; of a series with the slice, counted from 1, and where there are several the frame, from 0:

@@ -23,16 +23,6 @@ use crate::terminal;
 /// Free space that a run needs to begin: masks are small, and their number is not known.
 const NEEDED_BYTES: u64 = 1 << 20;
 
-/// Formats that hold all prompts of a series in one file, and how its name ends.
-pub const OF_A_SERIES: [(Format, &str); 6] = [
-    (Format::Seg, "seg.dcm"),
-    (Format::SegLabelmap, "labelmap.seg.dcm"),
-    (Format::Rtstruct, "rtstruct.dcm"),
-    (Format::NiftiLabelmap, "labelmap.nii.gz"),
-    (Format::Json, "json"),
-    (Format::Sr, "sr.dcm"),
-];
-
 /// Takes results as they come.
 pub struct Output {
     folder: Option<Folder>,
@@ -172,7 +162,7 @@ impl Output {
             let prompts = 0..folder.slugs.len();
             names.extend(prompts.map(|prompt| self.volume_name(target, prompt, false)));
         }
-        for (format, ending) in OF_A_SERIES {
+        for (format, ending) in Format::of_a_series() {
             if folder.wants(format, kind) {
                 names.push(self.series_name(target, ending, false));
             }

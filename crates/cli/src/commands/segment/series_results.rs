@@ -5,13 +5,12 @@ use medsam3_engine::{PromptResult, SliceResult};
 use medsam3_imaging::series::Kind;
 use medsam3_segmentation::{
     DicomOptions, Measurement, Origin, Segment, Segmentation, Stamp, label_table, measure,
-    overlay_png, write_json, write_label_map, write_rtstruct, write_seg, write_segment_nifti,
-    write_sr,
+    overlay_png, write_segment_nifti, write_sr,
 };
 use medsam3_weights::Manifest;
 
 use super::arguments::Format;
-use super::output::{OF_A_SERIES, Output, Which};
+use super::output::{Output, Which};
 use super::summary::Summary;
 use super::targets::Target;
 
@@ -116,7 +115,7 @@ impl<'a> SeriesResults<'a> {
         };
         let seg = Stamp::now()?;
         let mut shared = Vec::new();
-        for (format, ending) in OF_A_SERIES {
+        for (format, ending) in Format::of_a_series() {
             if output.wants(format, kind) {
                 let name = output.series_name(self.at, ending, stopped);
                 shared.extend(self.write(output, format, name, &measurements, seg)?);
@@ -174,37 +173,26 @@ impl<'a> SeriesResults<'a> {
             .segments()
             .iter()
             .any(|segment| !segment.is_empty());
+        if format.is_dicom() && !found {
+            return Ok(Vec::new());
+        }
         let options = DicomOptions {
             deidentify: self.deidentify,
-            label_map: format == Format::SegLabelmap,
             ..DicomOptions::new(match format {
                 Format::Seg => seg,
                 _ => Stamp::now()?,
             })
         };
-        match format {
-            Format::Seg | Format::SegLabelmap | Format::Rtstruct | Format::Sr if !found => {
-                return Ok(Vec::new());
-            }
-            Format::Sr => output.file(&name, |file| {
-                write_sr(series, document, measurements, &seg, &options, file)
-            })?,
-            Format::Seg | Format::SegLabelmap => {
-                output.file(&name, |file| write_seg(series, document, &options, file))?;
-            }
-            Format::Rtstruct => output.file(&name, |file| {
-                write_rtstruct(series, document, &options, file)
-            })?,
-            Format::NiftiLabelmap => {
-                output.file(&name, |file| write_label_map(series, document, file))?;
-                let table = name.replace(".nii.gz", ".txt");
-                output.file(&table, |file| {
-                    Ok(file.write_all(label_table(document).as_bytes())?)
-                })?;
-                return Ok(vec![name, table]);
-            }
-            Format::Json => output.file(&name, |file| write_json(document, measurements, file))?,
-            Format::Png | Format::Overlay | Format::Nifti | Format::Csv => return Ok(Vec::new()),
+        output.file(&name, |file| match format.of_document() {
+            Some(format) => format.write(series, document, measurements, &options, file),
+            None => write_sr(series, document, measurements, &seg, &options, file),
+        })?;
+        if format == Format::NiftiLabelmap {
+            let table = name.replace(".nii.gz", ".txt");
+            output.file(&table, |file| {
+                Ok(file.write_all(label_table(document).as_bytes())?)
+            })?;
+            return Ok(vec![name, table]);
         }
         Ok(vec![name])
     }
