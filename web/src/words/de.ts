@@ -38,9 +38,9 @@ export const de: Catalogue = {
       'the places of its pictures are not known, or on no common grid': 'die Lage der Bilder ist nicht bekannt oder auf keinem gemeinsamen Gitter',
     },
     failures: (count, message) => `${count} nicht gelesen: ${message}`,
-    skipped: (count) => `${count} Dateien sind keine Bilder und wurden übergangen.`,
-    others: (count) => `${count} DICOM-Objekte sind keine Bilder.`,
-    segmentations: (count) => `${count} Segmentierungen sind unter den Dateien.`,
+    skipped: (count) => (count === '1' ? '1 Datei ist kein Bild und wurde übergangen.' : `${count} Dateien sind keine Bilder und wurden übergangen.`),
+    others: (count) => (count === '1' ? '1 DICOM-Objekt ist kein Bild.' : `${count} DICOM-Objekte sind keine Bilder.`),
+    segmentations: (count) => (count === '1' ? '1 Segmentierung ist unter den Dateien.' : `${count} Segmentierungen sind unter den Dateien.`),
     burnedIn: 'In die Bilder dieser Serie ist wahrscheinlich Text eingebrannt, vielleicht auch Namen.',
     problem: {
       gap: 'Schichten fehlen',
@@ -251,7 +251,7 @@ export const de: Catalogue = {
     deidentify: 'Weglassen, wer der Patient ist und wann die Untersuchung war',
     save: 'Speichern',
     close: 'Schließen',
-    saved: (count) => `${count} Dateien wurden in Ihren Downloads gespeichert.`,
+    saved: (count) => (count === '1' ? '1 Datei wurde in Ihren Downloads gespeichert.' : `${count} Dateien wurden in Ihren Downloads gespeichert.`),
     refused: (format, why) => `${format}: ${why}`,
   },
 

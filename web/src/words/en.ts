@@ -37,9 +37,9 @@ export const en = {
       'the places of its pictures are not known, or on no common grid': 'the places of its pictures are not known, or on no common grid',
     } as Record<string, string>,
     failures: (count: string, message: string) => `${count} not read: ${message}`,
-    skipped: (count: string) => `Skipped, because they are no images: ${count} files.`,
-    others: (count: string) => `${count} DICOM objects are no pictures.`,
-    segmentations: (count: string) => `${count} segmentations are among the files.`,
+    skipped: (count: string) => (count === '1' ? 'Skipped 1 file that is not an image.' : `Skipped ${count} files that are not images.`),
+    others: (count: string) => (count === '1' ? '1 DICOM object is not a picture.' : `${count} DICOM objects are not pictures.`),
+    segmentations: (count: string) => (count === '1' ? '1 segmentation is among the files.' : `${count} segmentations are among the files.`),
     burnedIn: 'This series is likely to have text burned into its pictures, names perhaps among it.',
     problem: {
       gap: 'slices are missing',
@@ -251,7 +251,7 @@ export const en = {
     deidentify: 'Leave out who the patient is and when the study was',
     save: 'Save',
     close: 'Close',
-    saved: (count: string) => `${count} files were saved to your downloads.`,
+    saved: (count: string) => (count === '1' ? '1 file was saved to your downloads.' : `${count} files were saved to your downloads.`),
     refused: (format: string, why: string) => `${format}: ${why}`,
   },
 
